@@ -1,0 +1,5 @@
+//! Django's cache, byte for byte: keys, values, and each backend.
+
+mod options;
+
+pub(crate) use options::{CacheBackend, CacheOptions, Compressor, KeyPattern, Serializer};

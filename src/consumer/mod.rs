@@ -1,0 +1,5 @@
+//! What stands behind a socket.
+
+mod options;
+
+pub(crate) use options::{DeclaredReceive, RouteKind, RouteOptions, RoutePattern};

@@ -1,0 +1,5 @@
+//! Pools of the three engines.
+
+mod options;
+
+pub(crate) use options::{DatabaseOptions, DatabaseServer, DatabaseTls, Prepared};

@@ -1,0 +1,52 @@
+//! sluicegate admits the WebSockets of Django Channels projects, by their own tickets, users, cache and tokens.
+//!
+//! # The map
+//!
+//! ```text
+//! cli/           one file per command
+//! reason.rs      every refusal, with its code
+//! secret.rs      text that never reaches a log
+//! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
+//! server/        accept loop on hyper: time-outs, sizes, limits; the upgrade
+//! http/          the ticket view, rejections, negotiation, headers, CORS, health
+//! access_token/  what SimpleJWT does with `Authorization: Bearer ...`
+//! user/          Django's user model: lookups
+//! ticket/        Ticket, TicketStore: issue, redeem
+//! cache/         Django's cache, byte for byte: key, value, pickle; then each backend
+//! websocket/     one client connection: scope, route, handshake, connection, close
+//! consumer/      what stands behind a socket
+//! redis/         one connection from Django's location forms
+//! database/      pools of the three engines
+//! python/        what Python does with plain values: json, int(), UUID(), parse_qsl
+//! ```
+//!
+//! Dependencies point one way: `cli -> server -> http, websocket -> consumer -> access_token, user, ticket -> cache ->
+//! redis, database -> python`.
+//!
+//! # Two journeys
+//!
+//! *HTTP request -> ticket*: header -> raw token -> verified claims -> user row -> new ticket -> cache entry (600 s) ->
+//! `{"uuid": ...}`.
+//!
+//! *Handshake -> admitted -> frames*: upgrade request -> scope -> route -> origin and limits -> ticket redeemed -> user
+//! row -> accepted -> consumer -> frames until it ends.
+
+mod access_token;
+mod cache;
+pub mod cli;
+mod consumer;
+mod database;
+mod http;
+mod python;
+mod reason;
+mod redis;
+mod secret;
+mod server;
+mod settings;
+mod ticket;
+mod user;
+mod websocket;
+
+pub use reason::Reason;
+pub use secret::Secret;
+pub use settings::Settings;

@@ -1,0 +1,112 @@
+//! Why a handshake was refused or a socket closed: one list for answer, log and metric.
+
+use std::fmt;
+
+/// Why sluicegate refused a handshake, or closed an admitted socket.
+///
+/// Its [`code`](Self::code) is in the answer's body, in the log and in the metrics, and is never renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No `uuid` in the query string, or an empty one.
+    TicketMissing,
+    /// `uuid` is not a UUID as Python prints one (lower case, hyphens).
+    TicketMalformed,
+    /// Never issued, used before, or expired. One code for the three, so that it tells an attacker nothing.
+    TicketInvalid,
+    /// The ticket was good, but its user is gone.
+    UserNotFound,
+    /// The ticket's user has `is_active = False`.
+    UserInactive,
+    /// The `Origin` header is not one that the project's origin validator lets in.
+    OriginRefused,
+    /// No route has this path.
+    NoRoute,
+    /// Not a WebSocket handshake as RFC 6455 wants it.
+    BadHandshake,
+    /// The user has as many sockets as `[limits] connections_per_user` allows.
+    LimitUser,
+    /// The address has as many sockets as `[limits] connections_per_address` allows.
+    LimitAddress,
+    /// The process has as many sockets as it can hold.
+    LimitConnections,
+    /// The cache did not answer in time.
+    UnavailableCache,
+    /// The database did not answer in time.
+    UnavailableDatabase,
+    /// The channel layer did not answer in time.
+    UnavailableLayer,
+    /// The process is shutting down.
+    Draining,
+}
+
+impl Reason {
+    /// Every reason, in the order of the documentation.
+    pub const ALL: [Self; 15] = [
+        Self::TicketMissing,
+        Self::TicketMalformed,
+        Self::TicketInvalid,
+        Self::UserNotFound,
+        Self::UserInactive,
+        Self::OriginRefused,
+        Self::NoRoute,
+        Self::BadHandshake,
+        Self::LimitUser,
+        Self::LimitAddress,
+        Self::LimitConnections,
+        Self::UnavailableCache,
+        Self::UnavailableDatabase,
+        Self::UnavailableLayer,
+        Self::Draining,
+    ];
+
+    /// The stable name, as in `{"detail": ..., "code": "ticket_invalid"}`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TicketMissing => "ticket_missing",
+            Self::TicketMalformed => "ticket_malformed",
+            Self::TicketInvalid => "ticket_invalid",
+            Self::UserNotFound => "user_not_found",
+            Self::UserInactive => "user_inactive",
+            Self::OriginRefused => "origin_refused",
+            Self::NoRoute => "no_route",
+            Self::BadHandshake => "bad_handshake",
+            Self::LimitUser => "limit_user",
+            Self::LimitAddress => "limit_address",
+            Self::LimitConnections => "limit_connections",
+            Self::UnavailableCache => "unavailable_cache",
+            Self::UnavailableDatabase => "unavailable_database",
+            Self::UnavailableLayer => "unavailable_layer",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// The sentence for a person, as in `{"detail": "The ticket is unknown, used or expired."}`.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::TicketMissing => "The query string has no uuid: ask for a ticket and send it as ?uuid=.",
+            Self::TicketMalformed => "The ticket is not a UUID in lower case with hyphens.",
+            Self::TicketInvalid => "The ticket is unknown, used or expired.",
+            Self::UserNotFound => "The ticket's user does not exist.",
+            Self::UserInactive => "The ticket's user is inactive.",
+            Self::OriginRefused => "Sockets are not accepted from this origin.",
+            Self::NoRoute => "There is no WebSocket at this path.",
+            Self::BadHandshake => "This is not a WebSocket handshake.",
+            Self::LimitUser => "This user has too many open sockets.",
+            Self::LimitAddress => "This address has too many open sockets.",
+            Self::LimitConnections => "The server has too many open sockets.",
+            Self::UnavailableCache => "The cache does not answer. Try again later.",
+            Self::UnavailableDatabase => "The database does not answer. Try again later.",
+            Self::UnavailableLayer => "The channel layer does not answer. Try again later.",
+            Self::Draining => "The server is shutting down. Try again later.",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}

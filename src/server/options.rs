@@ -1,0 +1,46 @@
+//! `[server]`-like flags and `[limits]`.
+
+use std::{net::IpAddr, time::Duration};
+
+/// Where to listen, and against what to hold out.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerOptions {
+    /// `--bind`. Default: `127.0.0.1:8001`.
+    pub(crate) bind: String,
+    /// `[health] path_prefix`. Default: empty, so `/healthz` and `/readyz`.
+    pub(crate) health_path_prefix: String,
+    pub(crate) limits: LimitOptions,
+}
+
+/// `[limits]`. On by default only what no legitimate client can meet.
+#[derive(Clone, Debug)]
+pub(crate) struct LimitOptions {
+    /// `header_bytes`: request line and headers together. Default: 64 KiB, as uvicorn's h11.
+    pub(crate) header_bytes: usize,
+    /// `url_bytes`. Default: 16 KiB.
+    pub(crate) url_bytes: usize,
+    /// `handshake_timeout`: how long a client may take to send its request. Default: 10 s.
+    pub(crate) handshake_timeout: Duration,
+    /// `connections`: in all. Default: from the file-descriptor limit.
+    pub(crate) connections: Option<usize>,
+    /// `connections_per_user`. Default: unlimited.
+    pub(crate) connections_per_user: Option<usize>,
+    /// `connections_per_address`. Default: unlimited; needs `trusted_proxies`.
+    pub(crate) connections_per_address: Option<usize>,
+    /// `trusted_proxies`: whose `X-Forwarded-For` counts. `None`: not stated.
+    pub(crate) trusted_proxies: Option<Vec<(IpAddr, u8)>>,
+}
+
+impl Default for LimitOptions {
+    fn default() -> Self {
+        Self {
+            header_bytes: 64 * 1024,
+            url_bytes: 16 * 1024,
+            handshake_timeout: Duration::from_secs(10),
+            connections: None,
+            connections_per_user: None,
+            connections_per_address: None,
+            trusted_proxies: None,
+        }
+    }
+}

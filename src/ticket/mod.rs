@@ -1,0 +1,85 @@
+//! Tickets: issued into Django's cache, redeemed out of it (django-channels-jwt 0.0.3).
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::python::Value;
+
+/// How long django-channels-jwt keeps a ticket, whatever the cache's `TIMEOUT` says.
+pub(crate) const TICKET_LIFETIME: Duration = Duration::from_secs(600);
+
+/// The one-time key to a socket, which the Python package calls `uuid`.
+///
+/// Only the form that Python prints parses (lower case, hyphens), so that `?uuid=` can name no other key of the
+/// cache. Whoever holds the text is the user: `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket(Uuid);
+
+impl Ticket {
+    /// A fresh random ticket, as `uuid.uuid4()`.
+    pub(crate) fn new() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The ticket that `text` is, if it is a UUID in lower case with hyphens.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let canonical = text.len() == 36 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+        if !canonical {
+            return None;
+        }
+        Uuid::try_parse(text).ok().map(Self)
+    }
+
+    /// The text that Python prints: 36 characters.
+    pub(crate) fn expose(self) -> String {
+        self.0.hyphenated().to_string()
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ticket(***)")
+    }
+}
+
+/// Where tickets are kept: Django's cache.
+#[async_trait]
+pub(crate) trait TicketStore: Send + Sync {
+    /// Stores `value`, the user's id, under `ticket` for `lifetime`.
+    /// Matches django-channels-jwt, views.py, `AsgiValidateTokenView.get`: `cache.set(uuid, request.user.id, 600)`.
+    ///
+    /// # Errors
+    ///
+    /// [`TicketStoreError::Unavailable`] if the cache did not answer; [`TicketStoreError::Unstorable`] if its
+    /// serializer cannot hold the value.
+    async fn issue(&self, ticket: Ticket, value: &Value, lifetime: Duration) -> Result<(), TicketStoreError>;
+
+    /// Takes `ticket` out of the cache, so that a second call returns `None`.
+    ///
+    /// Matches django-channels-jwt, middleware.py, `JwtAuthMiddleware.auth`, but one command takes the value and
+    /// the key together, and is sent at most once.
+    ///
+    /// # Errors
+    ///
+    /// [`TicketStoreError::Unavailable`] if the cache did not answer: refuse, but do not call the ticket invalid.
+    async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError>;
+
+    /// A round trip to the cache, for readiness.
+    async fn ping(&self) -> Result<(), TicketStoreError>;
+}
+
+/// Why a ticket could not be stored or taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TicketStoreError {
+    /// The cache did not answer in time, or refused.
+    #[error("the cache did not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The project's serializer cannot store such a value (a UUID in msgpack).
+    #[error("the cache's serializer cannot store a {kind}")]
+    Unstorable {
+        /// Python's name of the value's type.
+        kind: &'static str,
+    },
+}

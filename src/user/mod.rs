@@ -1,0 +1,76 @@
+//! Django's user model: who a token or a ticket stands for.
+
+mod options;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+pub(crate) use options::{ActiveFlag, FieldKind, Parameter, UserOptions, UserQuery};
+
+use crate::{python::Value, secret::Secret};
+
+/// A row of the user table.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    /// The attribute `id`, which a ticket stores.
+    pub(crate) id: UserId,
+    /// `get_username()`, where the statement selects it.
+    pub(crate) username: Option<String>,
+    /// `is_active`; true where the model has no such column.
+    pub(crate) is_active: bool,
+    /// The `password` column, for `CHECK_REVOKE_TOKEN`.
+    pub(crate) password: Secret,
+}
+
+/// A primary key, in the form that Django's model gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum UserId {
+    Int(i64),
+    Uuid(Uuid),
+    Text(String),
+}
+
+impl From<&UserId> for Value {
+    fn from(id: &UserId) -> Self {
+        match id {
+            UserId::Int(number) => Self::Int(*number),
+            UserId::Uuid(uuid) => Self::Uuid(*uuid),
+            UserId::Text(text) => Self::Str(text.clone()),
+        }
+    }
+}
+
+/// Where users are looked up.
+#[async_trait]
+pub(crate) trait UserStore: Send + Sync {
+    /// The user whose `USER_ID_FIELD` has the value of the token's `USER_ID_CLAIM`.
+    /// Matches SimpleJWT, authentication.py, `JWTAuthentication.get_user`.
+    async fn by_claim(&self, claim: &Value) -> Result<Option<User>, UserStoreError>;
+
+    /// The user whose `id` is the value of a redeemed ticket.
+    /// Matches django-channels-jwt, middleware.py, `JwtAuthMiddleware.get_user`.
+    async fn by_ticket_value(&self, value: &Value) -> Result<Option<User>, UserStoreError>;
+
+    /// The user with this `USERNAME_FIELD`, for the command line.
+    async fn by_username(&self, username: &str) -> Result<Option<User>, UserStoreError>;
+
+    /// Whether an unexpired token with this `jti` is on SimpleJWT's blacklist.
+    async fn is_blacklisted(&self, jti: &str) -> Result<bool, UserStoreError>;
+
+    /// A round trip to the database, for readiness.
+    async fn ping(&self) -> Result<(), UserStoreError>;
+}
+
+/// Why a user could not be looked up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UserStoreError {
+    /// The value cannot be converted to the field's type, where Django raises (and answers 500).
+    #[error("the value cannot be a key of the user table")]
+    Unconvertible,
+    /// The database did not answer in time, or refused the login or the statement.
+    #[error("the database did not answer the user query")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// More than one row matched, where Django raises `MultipleObjectsReturned`.
+    #[error("more than one user matched")]
+    MultipleRows,
+}
