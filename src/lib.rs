@@ -43,6 +43,8 @@ mod redis;
 mod secret;
 mod server;
 mod settings;
+#[cfg(test)]
+mod test_support;
 mod ticket;
 mod user;
 mod websocket;
