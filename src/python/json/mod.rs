@@ -1,0 +1,8 @@
+//! `json.loads` and `json.dumps`.
+
+mod dumps;
+mod encoding;
+mod loads;
+
+pub(crate) use dumps::{JsonStyle, Unserializable, dumps, dumps_with};
+pub(crate) use loads::{JsonError, loads, loads_str};
