@@ -1,0 +1,50 @@
+"""Servers that tests share. Everything lives in one folder and ends with the session."""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support import overlay as overlays  # noqa: E402
+from support.django_server import DjangoFork  # noqa: E402
+from support.redis_server import Redis  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def work():
+    """A short path: Unix sockets have 108 bytes. Kept where COMPAT_KEEP is set."""
+    folder = Path(tempfile.mkdtemp(prefix="compat-"))
+    folder.chmod(0o755)
+    yield folder
+    if not os.environ.get("COMPAT_KEEP"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def fork(work):
+    fork = DjangoFork(work)
+    yield fork
+    fork.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(work):
+    server = Redis(work)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_databases():
+    """Numbers of Redis databases, each handed out once."""
+    return iter(range(1, 512))
+
+
+@pytest.fixture(scope="session")
+def sqlite_files(work, fork):
+    return overlays.SqliteFiles(work, fork)
