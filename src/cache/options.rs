@@ -67,12 +67,12 @@ pub(crate) struct KeyPattern {
     pub(crate) pattern: String,
     /// `KEY_PREFIX`. Default: empty.
     pub(crate) prefix: String,
-    /// `VERSION`. Default: 1.
-    pub(crate) version: i64,
+    /// `VERSION`, as `%s` prints it (Django takes a text, too). Default: 1.
+    pub(crate) version: String,
 }
 
 impl Default for KeyPattern {
     fn default() -> Self {
-        Self { pattern: "{prefix}:{version}:{key}".to_owned(), prefix: String::new(), version: 1 }
+        Self { pattern: "{prefix}:{version}:{key}".to_owned(), prefix: String::new(), version: "1".to_owned() }
     }
 }
