@@ -1,5 +1,13 @@
 //! One connection from Django's location forms: plain, TLS, unix socket, Sentinel; time-outs and reconnect.
 
+mod client;
+mod error;
+mod link;
 mod options;
+mod primary;
+mod stream;
+mod tls;
 
+pub(crate) use client::Redis;
+pub(crate) use error::{Cause, RedisError};
 pub(crate) use options::{RedisAddress, RedisOptions, RedisTls, RedisTopology};
