@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use super::{DatabaseServer, row::Unreadable};
+use super::{DatabaseServer, Unreadable};
 
 /// Why a database did not answer. Names the server and the cause, never a password or a value.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ impl DatabaseError {
         Self { server: Arc::clone(server), problem, cause }
     }
 
-    pub(crate) fn unreadable(server: &Arc<str>, error: Unreadable) -> Self {
+    pub(super) fn unreadable(server: &Arc<str>, error: Unreadable) -> Self {
         Self { server: Arc::clone(server), problem: Problem::Unreadable, cause: Some(error.into()) }
     }
 

@@ -8,15 +8,15 @@ use std::{
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
-    Bind, DatabaseError, DatabaseOptions, Engine, Row, Statement,
+    Bind, DatabaseError, DatabaseOptions, Engine, Row, Statement, Unreadable,
     connection::{Access, Answer, Connection, Connector, Work},
     error,
 };
 
 /// How long a connection is kept: so long may a changed address or password go unnoticed, and a firewall's patience
 /// last.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
-const IDLE: Duration = Duration::from_secs(5 * 60);
+const LIFETIME: Duration = Duration::from_mins(30);
+const IDLE: Duration = Duration::from_mins(5);
 
 /// Connections to one database, at most so many at once, and none of them made before it is needed.
 ///
@@ -97,19 +97,17 @@ impl Pool {
     }
 
     /// An error of this pool for a row that cannot be read.
-    pub(crate) fn unreadable(&self, error: super::row::Unreadable) -> DatabaseError {
+    pub(crate) fn unreadable(&self, error: Unreadable) -> DatabaseError {
         DatabaseError::unreadable(&self.0.server, error)
     }
 
     async fn run(&self, work: Work<'_>) -> Result<Answer, DatabaseError> {
         let inner = &*self.0;
-        match timeout(inner.timeout, inner.run(work)).await {
-            Ok(result) => result.map_err(|error| DatabaseError::new(&inner.server, &error)),
-            Err(_) => {
-                inner.forget_idle();
-                Err(DatabaseError::timed_out(&inner.server, inner.timeout))
-            }
+        if let Ok(result) = timeout(inner.timeout, inner.run(work)).await {
+            return result.map_err(|error| DatabaseError::new(&inner.server, &error));
         }
+        inner.forget_idle();
+        Err(DatabaseError::timed_out(&inner.server, inner.timeout))
     }
 }
 

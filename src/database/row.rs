@@ -18,7 +18,7 @@ pub(crate) enum Row {
 /// A column that does not hold what it should. It has no more to say: the value may be a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("column {0} does not hold what it should")]
-pub(crate) struct Unreadable(usize);
+pub(crate) struct Unreadable(pub(crate) usize);
 
 impl Row {
     /// An integer; `None` is SQL's null.

@@ -31,7 +31,7 @@ impl SqliteConnector {
         let base = SqliteConnectOptions::new()
             .create_if_missing(false)
             // The pool's own limit comes first.
-            .busy_timeout(Duration::from_secs(60))
+            .busy_timeout(Duration::from_mins(1))
             .disable_statement_logging();
         let options = match (file, access) {
             // Opened for writing all the same: SQLite may have to roll back what a killed process left, or to make the

@@ -1,6 +1,6 @@
 //! A statement, made ready once.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use uuid::Uuid;
 
@@ -97,7 +97,8 @@ impl Statement {
         for (number, piece) in pieces.iter().enumerate() {
             match (number, engine) {
                 (0, _) => {}
-                (number, Engine::Postgres) => prepared.push_str(&format!("${number}")),
+                // Writing to a String does not fail.
+                (number, Engine::Postgres) => write!(prepared, "${number}").unwrap_or_default(),
                 (_, Engine::MySql | Engine::Sqlite) => prepared.push('?'),
             }
             prepared.push_str(piece);

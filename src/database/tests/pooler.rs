@@ -31,7 +31,7 @@ async fn mixed_clients(options: &DatabaseOptions, rounds: i64) -> (usize, usize,
                     let id = round % 5 + 1;
                     match pool.fetch(&statement, &[Bind::Int(id)]).await {
                         Ok(rows) if rows.len() == 1 && rows[0].int(0).unwrap() == Some(own * 1000 + id) => {
-                            counts.0 += 1
+                            counts.0 += 1;
                         }
                         Ok(_) => counts.1 += 1,
                         Err(_) => counts.2 += 1,
