@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from support import overlay as overlays  # noqa: E402
 from support.django_server import DjangoFork  # noqa: E402
-from support.stack import Servers  # noqa: E402
+from support.redis_server import Redis  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +33,10 @@ def fork(work):
 
 
 @pytest.fixture(scope="session")
-def redis_server(servers):
-    return servers.redis
+def redis_server(work):
+    server = Redis(work)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +48,3 @@ def redis_databases():
 @pytest.fixture(scope="session")
 def sqlite_files(work, fork):
     return overlays.SqliteFiles(work, fork)
-
-
-@pytest.fixture(scope="session")
-def servers(work, fork, sqlite_files):
-    servers = Servers(work, fork, sqlite_files)
-    yield servers
-    servers.stop()

@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import struct
-import zlib
 
 from support.http_client import read_answer
 
@@ -99,8 +98,6 @@ class Socket:
             return {"op": "RESET"}
         except TimeoutError:
             return {"op": "TIMEOUT"}
-        if head[0] & 0x40 and self.answer.header("sec-websocket-extensions"):
-            payload = zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff")
         opcode = head[0] & 0x0F
         if opcode == CLOSE:
             code = struct.unpack(">H", payload[:2])[0] if payload else None

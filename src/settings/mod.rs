@@ -3,9 +3,31 @@
 //! Built-in defaults (Django's, SimpleJWT's, Channels'), then what Django's side says, then `sluicegate.toml`, then the
 //! environment, then flags: the later wins. Every value keeps its origin; every problem is reported at once.
 
+mod cache;
+mod cache_redis;
+mod cache_url;
+mod database;
+mod database_url;
+mod django;
+mod environment;
+mod http;
+mod issue;
+mod key;
+mod kind;
+mod layer;
 mod origin;
 mod problem;
+mod report;
+mod routes;
+mod server;
+mod simple_jwt;
 mod sources;
+mod ticket_view;
+mod toml_file;
+mod user;
+mod user_names;
+mod values;
+mod websocket;
 
 use crate::{
     access_token::AccessTokenOptions, cache::CacheOptions, consumer::RouteOptions, database::DatabaseOptions,
@@ -13,8 +35,10 @@ use crate::{
 };
 
 pub(crate) use self::{
+    django::SCRIPT,
     origin::Origin,
     problem::{Code, Problem, Problems},
+    report::Report,
     sources::{DjangoTarget, Sources},
 };
 
@@ -65,26 +89,4 @@ pub(crate) enum TicketViewState {
     TurnedOff,
     /// `[ticket] serve = "auto"`, and these parts of the view are not understood: Django goes on serving it.
     LeftToDjango(Vec<String>),
-}
-
-/// What was read, good or not: for `settings` and `check`.
-#[derive(Debug)]
-pub(crate) struct Report {
-    /// Absent where a problem left nothing to run with.
-    pub(crate) settings: Option<Settings>,
-    pub(crate) problems: Problems,
-    pub(crate) ticket_view: TicketViewState,
-    pub(crate) notes: Vec<String>,
-}
-
-impl Report {
-    /// Reads every layer; never fails, but reports.
-    pub(crate) fn read(_sources: &Sources) -> Self {
-        Self {
-            settings: None,
-            problems: Problems::default(),
-            ticket_view: TicketViewState::LeftToDjango(Vec::new()),
-            notes: Vec::new(),
-        }
-    }
 }

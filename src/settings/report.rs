@@ -1,0 +1,155 @@
+//! All layers read and checked, good or not.
+
+use std::{fs, io::ErrorKind};
+
+use serde_json::Value;
+
+use super::{
+    Settings, TicketViewState, cache, database,
+    django::{Asgi, AsgiRoute, Django},
+    environment, http,
+    issue::Blockers,
+    key::Key,
+    layer::Layers,
+    origin::Origin,
+    problem::{Code, Problem, Problems},
+    routes, server, simple_jwt,
+    sources::Sources,
+    ticket_view, toml_file, user, websocket,
+};
+use crate::{consumer::RouteOptions, http::TicketView};
+
+/// What was read, for `settings` and `check`, which show it even where it is not good to start with.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// Absent where a problem left nothing to run with.
+    pub(crate) settings: Option<Settings>,
+    pub(crate) problems: Problems,
+    pub(crate) ticket_view: TicketViewState,
+    /// Sentences for the log at start.
+    pub(crate) notes: Vec<String>,
+    /// Every setting that has a value, with its origin.
+    pub(super) effective: Vec<(&'static Key, Value, Origin)>,
+    /// The `[[route]]` tables, as written.
+    pub(super) routes: Vec<Value>,
+    /// The consumers that were found in the project's ASGI application.
+    pub(super) found: Vec<AsgiRoute>,
+}
+
+impl Report {
+    /// Reads every layer; never fails, but reports.
+    pub(crate) fn read(sources: &Sources) -> Self {
+        let mut layers = Layers::default();
+        let django = Django::read(sources, &mut layers);
+        let unreadable = !layers.problems.is_empty();
+        let (file, tables) = read_file(sources, &mut layers);
+        environment::read(sources, &mut layers);
+        environment::read_flags(sources, &mut layers);
+        let routes = routes::read(&file, &tables, &mut layers);
+        let mut report = Self {
+            settings: None,
+            problems: Problems::default(),
+            ticket_view: TicketViewState::LeftToDjango(Vec::new()),
+            notes: Vec::new(),
+            effective: Vec::new(),
+            routes: tables.iter().map(toml_file::Node::to_json).collect(),
+            found: django.item::<Asgi>("asgi").ok().flatten().map(|asgi| asgi.routes).unwrap_or_default(),
+        };
+        // Without the project's own word everything else would seem to be missing, too.
+        if !unreadable && !nothing_was_said(&django, &mut layers) {
+            report.fill(&mut layers, &django, routes, tables.len());
+        }
+        report.effective = layers.values.effective();
+        report.problems = layers.problems;
+        report.notes.append(&mut layers.notes);
+        report
+    }
+
+    fn fill(&mut self, layers: &mut Layers, django: &Django, routes: Vec<(RouteOptions, Origin)>, tables: usize) {
+        let mut blockers = Blockers::default();
+        let database = database::read(layers, django);
+        let access_token = simple_jwt::read(layers, django, &mut blockers);
+        let user = user::read(layers, django, database.as_ref(), &mut blockers);
+        let mut http = http::read(layers, django, &mut blockers);
+        let views = ticket_view::read(layers, django, &access_token, &mut blockers);
+        (http.views, self.ticket_view) = serve(layers, views, blockers);
+        let around = cache::Surroundings {
+            issues: !http.views.is_empty(),
+            debug: layers.values.boolean("debug", false),
+            database: database.as_ref(),
+        };
+        let cache = cache::read(layers, django, &around);
+        let websocket = websocket::read(layers, django, tables > 0);
+        let server = server::read(layers);
+        if tables == 0 {
+            if http.views.is_empty() {
+                let problem =
+                    Problem::new(Code::NothingToServe, "there is no [[route]], and the ticket view is not served");
+                layers.problems.push(problem.mend("[[route]]\npath = \"ws/chat/\""));
+            } else {
+                layers
+                    .notes
+                    .push("there is no [[route]]: tickets are issued, but no socket is admitted here".to_owned());
+            }
+        }
+        let routes = routes.into_iter().map(|(route, _)| route).collect();
+        if let (Some(database), Some(user), Some(cache)) = (database, user, cache) {
+            self.settings = Some(Settings { server, access_token, user, database, cache, http, websocket, routes });
+        }
+    }
+}
+
+/// `[ticket] serve`: the views that are served, and what is said about it.
+fn serve(layers: &mut Layers, views: Vec<TicketView>, blockers: Blockers) -> (Vec<TicketView>, TicketViewState) {
+    let asked = layers.values.given("ticket.serve").map(|(value, _)| value.clone()).unwrap_or_else(|| "auto".into());
+    layers.values.note_default("ticket.serve", "auto".into());
+    match asked {
+        Value::Bool(false) => (Vec::new(), TicketViewState::TurnedOff),
+        _ if blockers.is_empty() && !views.is_empty() => (views, TicketViewState::Served),
+        Value::Bool(true) => {
+            let sentences = blockers.sentences();
+            blockers.into_problems().for_each(|problem| layers.problems.push(problem));
+            (Vec::new(), TicketViewState::LeftToDjango(sentences))
+        }
+        _ => (Vec::new(), TicketViewState::LeftToDjango(blockers.sentences())),
+    }
+}
+
+/// The file's routes; its other values go to the layers.
+fn read_file(sources: &Sources, layers: &mut Layers) -> (String, Vec<toml_file::Node>) {
+    let (path, named) = sources.config_file();
+    let shown = path.display().to_string();
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let tables = toml_file::read(&shown, &text, layers);
+            (shown, tables)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound && !named => (shown, Vec::new()),
+        Err(error) => {
+            let origin = if sources.config.is_some() {
+                Origin::Flag("--config")
+            } else {
+                Origin::Variable("SLUICEGATE_CONFIG".to_owned())
+            };
+            let sentence = format!("{shown} cannot be read: {error}");
+            let problem = Problem::new(Code::UnreadableFile, sentence);
+            layers.problems.push(if named { problem.at(&origin) } else { problem });
+            (shown, Vec::new())
+        }
+    }
+}
+
+/// Whether nobody said anything about the project: then one sentence serves better than a list of what is missing.
+fn nothing_was_said(django: &Django, layers: &mut Layers) -> bool {
+    let said = |section: &str| {
+        super::key::KEYS.iter().any(|key| key.section() == section && layers.values.is_stated(key.path))
+    };
+    let silent = !django.present && !["database", "cache", "simple_jwt", "user"].into_iter().any(said);
+    if silent && layers.problems.is_empty() {
+        let sentence = "neither a Django project nor settings of one were given";
+        let mend = "sluicegate serve --django mysite.asgi:application --project-dir /srv/mysite\n\
+                    or, without Python, [database] and [cache] in sluicegate.toml";
+        layers.problems.push(Problem::new(Code::NothingToRead, sentence).mend(mend));
+    }
+    silent
+}

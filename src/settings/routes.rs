@@ -1,0 +1,164 @@
+//! `[[route]]`: the WebSocket routes, in the order in which they are tried.
+
+use serde_json::{Map, Value};
+
+use super::{
+    key,
+    layer::Layers,
+    origin::Origin,
+    problem::{Code, Problem},
+    toml_file::{Entry, Node, NodeValue},
+};
+use crate::consumer::{DeclaredReceive, RouteKind, RouteOptions, RoutePattern};
+
+/// What a route may say in this version.
+const ROUTE_NAMES: [&str; 3] = ["path", "regex", "receive"];
+/// What is planned for a route, and refused until it does something.
+const ROUTE_LATER: [&str; 11] = [
+    "groups",
+    "ask",
+    "events",
+    "proxy",
+    "auth",
+    "hold",
+    "on_connect",
+    "on_disconnect",
+    "send",
+    "timeout",
+    "subprotocols",
+];
+const RECEIVE_NAMES: [&str; 2] = ["when", "reply"];
+const RECEIVE_LATER: [&str; 5] = ["group_send", "channel_send", "ask", "event", "send"];
+
+/// Reads the tables; each route that is good, with its place.
+pub(super) fn read(file: &str, tables: &[Node], layers: &mut Layers) -> Vec<(RouteOptions, Origin)> {
+    let mut routes = Vec::new();
+    for table in tables {
+        let origin = Origin::File { path: file.to_owned(), line: table.line };
+        let NodeValue::Table(entries) = &table.value else {
+            layers.problems.push(Problem::new(Code::Route, "a route is a table").at(&origin).mend("[[route]]"));
+            continue;
+        };
+        let reader = Reader { file, layers: &mut *layers };
+        if let Some(route) = reader.route(entries, &origin) {
+            routes.push((route, origin));
+        }
+    }
+    routes
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    layers: &'a mut Layers,
+}
+
+impl Reader<'_> {
+    fn route(mut self, entries: &[Entry], origin: &Origin) -> Option<RouteOptions> {
+        self.names(entries, "route", &ROUTE_NAMES, &ROUTE_LATER);
+        let receive = match find(entries, "receive").map(|entry| (&entry.node.value, entry.line)) {
+            None => Vec::new(),
+            Some((NodeValue::Table(entries), line)) => self.receive(entries, line).into_iter().collect(),
+            Some((NodeValue::List(tables), line)) => tables
+                .iter()
+                .filter_map(|table| match &table.value {
+                    NodeValue::Table(entries) => self.receive(entries, table.line),
+                    _ => {
+                        self.report(line, Code::Route, "`receive` is a table", "[[route.receive]]");
+                        None
+                    }
+                })
+                .collect(),
+            Some((NodeValue::Leaf(_), line)) => {
+                self.report(
+                    line,
+                    Code::Route,
+                    "`receive` is a table",
+                    "[route.receive]\nreply = { text = \"{{ text }}\" }",
+                );
+                Vec::new()
+            }
+        };
+        let pattern = match (self.text(entries, "path"), self.text(entries, "regex")) {
+            (Some(path), None) => RoutePattern::Path(path),
+            (None, Some(regex)) => RoutePattern::Regex(regex),
+            (given, _) => {
+                let sentence = if given.is_some() {
+                    "a route has a path or a regex, not both"
+                } else {
+                    "a route needs a path or a regex"
+                };
+                let problem = Problem::new(Code::Route, sentence).at(origin);
+                self.layers.problems.push(problem.mend("[[route]]\npath = \"ws/chat/<str:room>/\""));
+                return None;
+            }
+        };
+        Some(RouteOptions { pattern, kind: RouteKind::Declared(receive) })
+    }
+
+    fn receive(&mut self, entries: &[Entry], line: usize) -> Option<DeclaredReceive> {
+        self.names(entries, "route.receive", &RECEIVE_NAMES, &RECEIVE_LATER);
+        let when = match find(entries, "when") {
+            None => Map::new(),
+            Some(entry) => match entry.node.to_json() {
+                Value::Object(when) => when,
+                _ => {
+                    self.report(
+                        entry.line,
+                        Code::Route,
+                        "`when` is a table of keys and values",
+                        "when = { action = \"message\" }",
+                    );
+                    Map::new()
+                }
+            },
+        };
+        match find(entries, "reply") {
+            Some(entry) => Some(DeclaredReceive { when, reply: entry.node.to_json() }),
+            None if entries.iter().any(|entry| RECEIVE_LATER.contains(&entry.name.as_str())) => None,
+            None => {
+                self.report(
+                    line,
+                    Code::Route,
+                    "`receive` says nothing to do",
+                    "reply = { message = \"{{ content.message }}\" }",
+                );
+                None
+            }
+        }
+    }
+
+    fn names(&mut self, entries: &[Entry], table: &str, known: &[&str], later: &[&str]) {
+        for entry in entries {
+            let name = entry.name.as_str();
+            if later.contains(&name) {
+                let sentence = format!("`{table}.{name}` is not in this version");
+                self.report(entry.line, Code::NotInThisVersion, &sentence, "");
+            } else if !known.contains(&name) {
+                let near = key::nearest(name, known.iter().chain(later).copied());
+                let mend = near.map(|near| format!("Did you mean `{near}`?")).unwrap_or_default();
+                self.report(entry.line, Code::UnknownKey, &format!("there is no setting `{table}.{name}`"), &mend);
+            }
+        }
+    }
+
+    fn text(&mut self, entries: &[Entry], name: &str) -> Option<String> {
+        let entry = find(entries, name)?;
+        match &entry.node.value {
+            NodeValue::Leaf(Value::String(text)) => Some(text.clone()),
+            _ => {
+                self.report(entry.line, Code::WrongType, &format!("`route.{name}` takes text in quotes"), "");
+                // A text stands in for it, so that its lack is not reported too.
+                Some(String::new())
+            }
+        }
+    }
+
+    fn report(&mut self, line: usize, code: Code, sentence: &str, mend: &str) {
+        let origin = Origin::File { path: self.file.to_owned(), line };
+        self.layers.problems.push(Problem::new(code, sentence).at(&origin).mend(mend));
+    }
+}
+
+fn find<'a>(entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
+    entries.iter().find(|entry| entry.name == name)
+}

@@ -1,0 +1,129 @@
+//! `bind`, `[health]` and `[limits]`.
+
+use std::net::IpAddr;
+
+use super::{
+    layer::Layers,
+    problem::{Code, Problem},
+    websocket::size,
+};
+use crate::server::{LimitOptions, ServerOptions};
+
+/// Fills in the options.
+pub(super) fn read(layers: &mut Layers) -> ServerOptions {
+    let bind = layers.values.text_or("bind", "127.0.0.1:8001");
+    if !is_address(&bind) {
+        let sentence = format!("`bind` takes an address and a port, not {bind:?}");
+        let problem = Problem::new(Code::BadValue, sentence).at(layers.values.origin("bind"));
+        layers.problems.push(problem.mend("bind = \"0.0.0.0:8001\""));
+    }
+    let health_path_prefix = health_path_prefix(layers);
+    ServerOptions { bind, health_path_prefix, limits: limits(layers) }
+}
+
+/// `host:port`, with the host as a name, an address, or an IPv6 address in brackets.
+fn is_address(bind: &str) -> bool {
+    let Some((host, port)) = bind.rsplit_once(':') else {
+        return false;
+    };
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    !host.is_empty() && (bracketed || !host.contains(':')) && port.parse::<u16>().is_ok()
+}
+
+fn health_path_prefix(layers: &mut Layers) -> String {
+    let prefix = layers.values.text_or("health.path_prefix", "");
+    let prefix = prefix.trim_end_matches('/').to_owned();
+    let plain = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
+    if prefix.is_empty() || (prefix.starts_with('/') && plain && !prefix.contains("//")) {
+        return prefix;
+    }
+    let problem = Problem::new(Code::BadValue, "`health.path_prefix` takes a path that starts with a slash")
+        .at(layers.values.origin("health.path_prefix"));
+    layers.problems.push(problem.mend("[health]\npath_prefix = \"/internal\""));
+    String::new()
+}
+
+fn limits(layers: &mut Layers) -> LimitOptions {
+    let default = LimitOptions::default();
+    let trusted_proxies = trusted_proxies(layers);
+    let values = &layers.values;
+    let connections = |path| values.integer(path).and_then(|number| usize::try_from(number).ok());
+    let limits = LimitOptions {
+        header_bytes: size(values, "limits.header_bytes", default.header_bytes),
+        url_bytes: size(values, "limits.url_bytes", default.url_bytes),
+        handshake_timeout: values.seconds("limits.handshake_timeout", default.handshake_timeout),
+        connections: connections("limits.connections"),
+        connections_per_user: connections("limits.connections_per_user"),
+        connections_per_address: connections("limits.connections_per_address"),
+        trusted_proxies,
+    };
+    let mut problems = Vec::new();
+    if limits.connections_per_address.is_some() && limits.trusted_proxies.is_none() {
+        let sentence =
+            "`limits.connections_per_address` counts clients by address, and behind a proxy all have the proxy's";
+        let mend = "[limits]\ntrusted_proxies = [\"10.0.0.0/8\"]        # whose X-Forwarded-For counts; [] if there is no proxy";
+        let origin = values.origin("limits.connections_per_address");
+        problems.push(Problem::new(Code::Limits, sentence).at(origin).mend(mend));
+    }
+    if limits.handshake_timeout.is_zero() {
+        let sentence = "`limits.handshake_timeout` of zero would refuse everyone";
+        problems.push(Problem::new(Code::Limits, sentence).at(values.origin("limits.handshake_timeout")));
+    }
+    for (path, bytes) in [("limits.header_bytes", limits.header_bytes), ("limits.url_bytes", limits.url_bytes)] {
+        if bytes < 1024 {
+            let sentence = format!("`{path}` of less than 1 KiB would refuse ordinary handshakes");
+            problems.push(Problem::new(Code::Limits, sentence).at(values.origin(path)));
+        }
+    }
+    problems.into_iter().for_each(|problem| layers.problems.push(problem));
+    limits
+}
+
+fn trusted_proxies(layers: &mut Layers) -> Option<Vec<(IpAddr, u8)>> {
+    let listed = layers.values.texts("limits.trusted_proxies")?;
+    let mut networks = Vec::new();
+    for text in &listed {
+        match network(text) {
+            Some(network) => networks.push(network),
+            None => {
+                let sentence = format!("`limits.trusted_proxies` takes addresses and networks, not {text:?}");
+                let problem = Problem::new(Code::BadValue, sentence).at(layers.values.origin("limits.trusted_proxies"));
+                layers.problems.push(problem.mend("[limits]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]"));
+            }
+        }
+    }
+    Some(networks)
+}
+
+/// `10.0.0.0/8`, or an address alone.
+fn network(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+    let address: IpAddr = address.trim().parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.map_or(Some(most), |bits| bits.trim().parse().ok())?;
+    (bits <= most).then_some((address, bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_addresses_with_an_optional_length() {
+        assert_eq!(network("10.0.0.0/8"), Some(("10.0.0.0".parse().unwrap(), 8)));
+        assert_eq!(network("::1"), Some(("::1".parse().unwrap(), 128)));
+        for bad in ["10.0.0.0/33", "10.0.0/8", "host", "", "10.0.0.0/", "::1/129"] {
+            assert_eq!(network(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_to_bind_has_a_port() {
+        for good in ["127.0.0.1:8001", "localhost:0", "[::1]:80", "0.0.0.0:65535"] {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in ["8001", ":8001", "127.0.0.1", "::1:80", "host:port", "host:65536"] {
+            assert!(!is_address(bad), "{bad}");
+        }
+    }
+}

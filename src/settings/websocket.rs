@@ -1,0 +1,94 @@
+//! `[websocket]`: who may open a socket, and how an open one is kept.
+
+use serde_json::Value;
+
+use super::{
+    django::{Asgi, Django, Origins},
+    layer::Layers,
+    problem::{Code, Problem},
+    values::Values,
+};
+use crate::websocket::{OriginPolicy, RefuseBy, WebSocketOptions};
+
+const MEND: &str = "[websocket]\n\
+                    allowed_origins = \"allowed_hosts\"        # AllowedHostsOriginValidator\n\
+                    # or a list as OriginValidator takes it: [\"https://example.com\"]\n\
+                    # or \"not_checked\", where the project has no origin validator";
+
+/// Fills in the options. The origin policy matters only where there are sockets to open.
+pub(super) fn read(layers: &mut Layers, django: &Django, has_routes: bool) -> WebSocketOptions {
+    let default = WebSocketOptions::default();
+    let origins = match origins(layers, django) {
+        Ok(origins) => origins,
+        Err(problem) => {
+            if has_routes {
+                layers.problems.push(problem);
+            }
+            OriginPolicy::Allowed(Vec::new())
+        }
+    };
+    let values = &layers.values;
+    WebSocketOptions {
+        origins,
+        check_user_is_active: values.boolean("websocket.check_user_is_active", default.check_user_is_active),
+        refuse: match values.text_or("websocket.refuse", "status").as_str() {
+            "close" => RefuseBy::Close,
+            _ => RefuseBy::Status,
+        },
+        subprotocols: values.texts_or("websocket.subprotocols", &default.subprotocols),
+        max_message_size: size(values, "websocket.max_message_size", default.max_message_size),
+        ping_interval: values.seconds("websocket.ping_interval", default.ping_interval),
+        ping_timeout: values.seconds("websocket.ping_timeout", default.ping_timeout),
+        close_timeout: values.seconds("websocket.close_timeout", default.close_timeout),
+    }
+}
+
+/// A size in bytes.
+pub(super) fn size(values: &Values, path: &'static str, default: usize) -> usize {
+    let default_shown = u64::try_from(default).unwrap_or(u64::MAX);
+    usize::try_from(values.count_or(path, default_shown)).unwrap_or(default)
+}
+
+fn origins(layers: &mut Layers, django: &Django) -> Result<OriginPolicy, Problem> {
+    if let Some((value, origin)) = layers.values.given("websocket.allowed_origins") {
+        return match value {
+            Value::String(word) if word == "not_checked" => Ok(OriginPolicy::NotChecked),
+            Value::String(word) if word == "allowed_hosts" => Ok(OriginPolicy::Allowed(allowed_hosts(&layers.values))),
+            Value::Array(_) => {
+                Ok(OriginPolicy::Allowed(layers.values.texts("websocket.allowed_origins").unwrap_or_default()))
+            }
+            Value::String(origin)
+                if origin == "*" || origin.contains('.') || origin.contains("://") || origin == "localhost" =>
+            {
+                Ok(OriginPolicy::Allowed(vec![origin.clone()]))
+            }
+            _ => {
+                let sentence =
+                    "`websocket.allowed_origins` takes \"allowed_hosts\", \"not_checked\" or a list of origins";
+                Err(Problem::new(Code::BadValue, sentence).at(origin).mend(MEND))
+            }
+        };
+    }
+    let unknown = |sentence: &str| Problem::new(Code::OriginsUnknown, sentence).mend(MEND);
+    match django.item::<Asgi>("asgi") {
+        Ok(Some(Asgi { origins: Origins::NotChecked, .. })) => Ok(OriginPolicy::NotChecked),
+        Ok(Some(Asgi { origins: Origins::Allowed { allowed }, .. })) => Ok(OriginPolicy::Allowed(allowed)),
+        Ok(Some(Asgi { origins: Origins::Unknown, .. })) => {
+            Err(unknown("whether the ASGI application checks origins could not be told by looking at it"))
+        }
+        Ok(None) if django.present => {
+            Err(unknown("no ASGI application was named, so it is not known which origins it lets in"))
+        }
+        Ok(None) => Err(unknown("it is not known which origins may open sockets")),
+        Err(problem) => Err(Problem { code: Code::OriginsUnknown, ..problem }.mend(MEND)),
+    }
+}
+
+/// Matches channels 4.3.2, security/websocket.py, `AllowedHostsOriginValidator`.
+fn allowed_hosts(values: &Values) -> Vec<String> {
+    let hosts = values.texts_or("allowed_hosts", &[]);
+    if hosts.is_empty() && values.boolean("debug", false) {
+        return ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
+    }
+    hosts
+}
