@@ -1,5 +1,216 @@
 //! The accept loop on hyper: time-outs, sizes, limits; the upgrade.
+//!
+//! A process holds as many connections as its file descriptors allow. At that limit it stops accepting until one is
+//! gone; those that wait in the kernel's queue wait there. Nothing that is open suffers.
 
+mod client_address;
+mod descriptors;
+mod dispatch;
 mod options;
 
+use std::{
+    convert::Infallible, error::Error, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Either;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+use tower_service::Service;
+
+use crate::websocket::{OpenSockets, Registry, WebSocketSite};
+use dispatch::{ClientConnection, dispatch};
+
 pub(crate) use options::{LimitOptions, ServerOptions};
+
+/// Connections that may wait in the kernel until they are accepted.
+const BACKLOG: u32 = 4096;
+/// How long to wait where the process or the machine is out of descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How exact the sockets' shared timer is.
+const TIMER_RESOLUTION: Duration = Duration::from_millis(250);
+/// How long stopping may take, besides the closing of sockets: requests that are still being answered.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Everything that requests are answered by. A reload of the settings puts a new one in place for the requests that
+/// come from then on.
+pub(crate) struct Site<S> {
+    /// What is no WebSocket handshake.
+    pub(crate) http: S,
+    pub(crate) websocket: Arc<WebSocketSite>,
+}
+
+/// What a request that is no handshake is answered by: an axum router, or a test's function.
+pub(crate) trait HttpService<B>:
+    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<B, S> HttpService<B> for S where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// A bound server that does not accept yet.
+#[derive(Debug)]
+pub(crate) struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    limits: LimitOptions,
+    permits: Arc<Semaphore>,
+    most: usize,
+    open: Arc<OpenSockets>,
+}
+
+impl Server {
+    /// Binds `options.bind` and raises the limit of file descriptors as far as it goes.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be resolved or bound.
+    pub(crate) async fn bind(options: &ServerOptions) -> io::Result<Self> {
+        let listener = listen(&options.bind).await?;
+        let address = listener.local_addr()?;
+        let most = descriptors::most_connections(descriptors::raise_limit());
+        let open = OpenSockets::new(Registry::new(TIMER_RESOLUTION), descriptors::most_sockets(most));
+        Ok(Self {
+            listener,
+            address,
+            limits: options.limits.clone(),
+            permits: Arc::new(Semaphore::new(most)),
+            most,
+            open: Arc::new(open),
+        })
+    }
+
+    /// Where it listens, with the real port.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The sockets of this process.
+    pub(crate) fn sockets(&self) -> Arc<OpenSockets> {
+        Arc::clone(&self.open)
+    }
+
+    /// Serves until `shutdown`, then stops accepting, closes the sockets with 1012 and lets requests finish, within a
+    /// bounded time.
+    pub(crate) async fn serve<S, B>(self, site: watch::Receiver<Arc<Site<S>>>, shutdown: impl Future<Output = ()>)
+    where
+        S: HttpService<B>,
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Self { listener, limits, permits, most, open, .. } = self;
+        let registry = Arc::clone(&open.registry);
+        let timer = tokio::spawn(async move { registry.run().await });
+        let (stop, stopped) = watch::channel(());
+        let close_timeout = site.borrow().websocket.close_timeout();
+        {
+            let mut shutdown = pin!(shutdown);
+            while let Some((stream, peer, permit)) = tokio::select! {
+                accepted = accept(&listener, &permits) => Some(accepted),
+                () = &mut shutdown => None,
+            } {
+                let connection = ClientConnection::new(&stream, peer, permit);
+                let state = dispatch::Shared { site: site.clone(), open: Arc::clone(&open) };
+                tokio::spawn(serve_connection(stream, connection, state, limits.clone(), stopped.clone()));
+            }
+        }
+        drop((listener, stopped, site));
+        open.drain();
+        // Dropping the sender would end the wait of each connection as well, but as an error.
+        stop.send_replace(());
+        let everything = u32::try_from(most).unwrap_or(u32::MAX);
+        let ended = tokio::time::timeout(close_timeout + GRACE, permits.acquire_many(everything)).await;
+        if ended.is_err() {
+            let left = most - permits.available_permits();
+            tracing::warn!(connections = left, "connections that did not end in time are dropped");
+        }
+        timer.abort();
+    }
+}
+
+async fn listen(bind: &str) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the address has no IP address");
+    for address in lookup_host(bind).await? {
+        let attempt = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        match attempt() {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// The next connection, once the process may hold one more. Never fails: what cannot be accepted is waited for.
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    loop {
+        let Ok(permit) = Arc::clone(permits).acquire_owned().await else { std::future::pending().await };
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer, permit),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections for the moment");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// One connection's requests, up to its end or its upgrade.
+async fn serve_connection<S, B>(
+    stream: TcpStream,
+    connection: ClientConnection,
+    shared: dispatch::Shared<S>,
+    limits: LimitOptions,
+    mut stopped: watch::Receiver<()>,
+) where
+    S: HttpService<B>,
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    // Small frames are not held back. An error is the connection's own, and found by reading it.
+    let _ = stream.set_nodelay(true);
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.handshake_timeout)
+        .max_buf_size(limits.header_bytes.max(descriptors::SMALLEST_HEADER_BUFFER));
+    let url_bytes = limits.url_bytes;
+    drop(limits);
+    let service = service_fn(|request| {
+        let (connection, shared) = (connection.clone(), shared.clone());
+        async move { Ok::<Response<Either<B, _>>, Infallible>(dispatch(connection, shared, url_bytes, request).await) }
+    });
+    let mut http = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let result = tokio::select! {
+        result = &mut http => result,
+        _ = stopped.changed() => {
+            http.as_mut().graceful_shutdown();
+            http.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, client.address = %connection.peer.ip(), "connection ended");
+    }
+}

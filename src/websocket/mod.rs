@@ -1,9 +1,22 @@
 //! One client connection: scope, route, handshake, frames, close.
+//!
+//! `handshake` admits or refuses, `connection` runs what was admitted on `codec`, `outbox` and `registry`.
 
 mod close;
 mod codec;
+mod connection;
+mod handshake;
+mod limits;
 mod options;
 mod origin;
+mod outbox;
+mod refusal;
+mod registry;
 mod route;
+mod scope;
+mod site;
 
+pub(crate) use handshake::{answer, is_upgrade};
 pub(crate) use options::{OriginPolicy, RefuseBy, WebSocketOptions};
+pub(crate) use registry::Registry;
+pub(crate) use site::{OpenSockets, WebSocketSite};

@@ -4,15 +4,14 @@ mod path_syntax;
 mod python_regex;
 
 use fancy_regex::Regex;
-use num_bigint::BigInt;
 use uuid::Uuid;
 
-use crate::{consumer::RoutePattern, python::Value};
+use crate::{
+    consumer::RoutePattern,
+    python::{self, Value},
+};
 
 use path_syntax::Converter;
-
-/// CPython's `sys.int_info.default_max_str_digits`: `int()` refuses longer texts, and the route then does not match.
-const MAX_INT_DIGITS: usize = 4300;
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -107,12 +106,7 @@ fn search<'t>(regex: &Regex, path: &'t str) -> Option<fancy_regex::Captures<'t, 
 
 fn convert(converter: Converter, text: &str) -> Option<Value> {
     match converter {
-        Converter::Int if text.len() > MAX_INT_DIGITS => None,
-        Converter::Int => match text.parse() {
-            Ok(number) => Some(Value::Int(number)),
-            Err(_) => BigInt::parse_bytes(text.as_bytes(), 10)
-                .map(|number| i64::try_from(&number).map_or(Value::BigInt(number), Value::Int)),
-        },
+        Converter::Int => python::int_from_str(text).ok(),
         Converter::Uuid => Uuid::try_parse(text).ok().map(Value::Uuid),
         Converter::Str | Converter::Slug | Converter::Path => Some(Value::Str(text.to_owned())),
     }

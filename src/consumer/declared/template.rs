@@ -1,0 +1,149 @@
+//! JSON whose texts may hold `{{ expressions }}`.
+
+use std::collections::BTreeSet;
+
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, syntax::SyntaxConfig, value::Value as Jinja};
+
+use super::values;
+use crate::python::Value;
+
+/// Instructions and bytes that one frame may cost: some ten milliseconds of CPU.
+const FUEL: u64 = 500_000;
+/// Templates have no reason to recurse at all.
+const RECURSION: usize = 50;
+/// What the expression of a text that is one expression is assigned to.
+const RESULT: &str = "__result";
+
+/// The compiled texts of one route.
+#[derive(Debug)]
+pub(super) struct Templates {
+    environment: Environment<'static>,
+    texts: usize,
+    /// The names that the texts read.
+    pub(super) names: BTreeSet<String>,
+}
+
+/// A piece of JSON, compiled.
+#[derive(Debug)]
+pub(super) enum Template {
+    /// No expression in it.
+    Literal(Value),
+    /// A text that is one expression: what it computes keeps its type.
+    Expression(String),
+    /// A text with expressions in it.
+    Text(String),
+    List(Vec<Template>),
+    Dict(Vec<(String, Template)>),
+}
+
+/// Why a template gave nothing. Never shows what the client sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TemplateError {
+    /// The template engine's kind of error, such as "undefined value".
+    #[error("{0}")]
+    Failed(ErrorKind),
+    /// A text that is one expression came out undefined.
+    #[error("undefined value in {{{{ {0} }}}}")]
+    Undefined(String),
+}
+
+impl From<Error> for TemplateError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.kind())
+    }
+}
+
+impl Templates {
+    pub(super) fn new() -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+            environment.set_syntax(syntax);
+        }
+        environment.set_fuel(Some(FUEL));
+        environment.set_recursion_limit(RECURSION);
+        Self { environment, texts: 0, names: BTreeSet::new() }
+    }
+
+    /// Compiles `json`. What cannot be compiled is described in `problems`.
+    pub(super) fn compile(&mut self, json: &serde_json::Value, problems: &mut Vec<String>) -> Template {
+        match json {
+            serde_json::Value::String(text) if text.contains("{{") || text.contains("{%") || text.contains("{#") => {
+                self.text(text).unwrap_or_else(|error| {
+                    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+                    problems.push(format!("{text:?} is no template: {what}"));
+                    Template::Literal(Value::None)
+                })
+            }
+            serde_json::Value::Array(items) => {
+                Template::List(items.iter().map(|item| self.compile(item, problems)).collect())
+            }
+            serde_json::Value::Object(entries) => {
+                let compile = |(name, value): (&String, _)| (name.clone(), self.compile(value, problems));
+                Template::Dict(entries.iter().map(compile).collect())
+            }
+            literal => Template::Literal(values::from_json(literal)),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Result<Template, Error> {
+        if let Some(expression) = text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}"))
+            && let Ok(compiled) = self.environment.compile_expression_owned(expression.to_owned())
+        {
+            let names = compiled.undeclared_variables(false);
+            drop(compiled);
+            self.names.extend(names);
+            let name = self.add(format!("{{% set {RESULT} = ({expression}) %}}"))?;
+            return Ok(Template::Expression(name));
+        }
+        let name = self.add(text.to_owned())?;
+        let names = self.environment.get_template(&name)?.undeclared_variables(false);
+        self.names.extend(names);
+        Ok(Template::Text(name))
+    }
+
+    fn add(&mut self, source: String) -> Result<String, Error> {
+        let name = format!("{}", self.texts);
+        self.environment.add_template_owned(name.clone(), source)?;
+        self.texts += 1;
+        Ok(name)
+    }
+
+    /// Whether templates know `name` without being given it.
+    pub(super) fn is_global(&self, name: &str) -> bool {
+        self.environment.globals().any(|(known, _)| known == name)
+    }
+
+    /// Fills `template` in.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`]: a value is undefined, or an expression failed or cost too much.
+    pub(super) fn render(&self, template: &Template, context: &Jinja) -> Result<Value, TemplateError> {
+        Ok(match template {
+            Template::Literal(value) => value.clone(),
+            Template::Expression(name) => {
+                let captured = self.environment.get_template(name)?.render_captured(context.clone())?;
+                let value = captured.state().lookup(RESULT).and_then(|value| values::from_template(&value));
+                value.ok_or_else(|| TemplateError::Undefined(self.expression(name)))?
+            }
+            Template::Text(name) => Value::Str(self.environment.get_template(name)?.render(context.clone())?),
+            Template::List(items) => {
+                Value::List(items.iter().map(|item| self.render(item, context)).collect::<Result<_, _>>()?)
+            }
+            Template::Dict(entries) => {
+                let render = |(name, value): &(String, _)| Ok((name.clone(), self.render(value, context)?));
+                Value::Dict(entries.iter().map(render).collect::<Result<_, TemplateError>>()?)
+            }
+        })
+    }
+
+    fn expression(&self, name: &str) -> String {
+        let template = self.environment.get_template(name);
+        let source = template.as_ref().map_or("", |template| template.source());
+        let inside =
+            source.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("", |(inside, _)| inside);
+        inside.trim().to_owned()
+    }
+}

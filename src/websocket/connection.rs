@@ -1,0 +1,433 @@
+//! An open socket: one small task from the end of the handshake to the end of the connection.
+//!
+//! While it is idle it holds no buffer, no channel and no timer: it waits for the stream to become readable and for
+//! its [`Outbox`], reads into a buffer of its worker thread, and keeps bytes of its own only while a frame is
+//! incomplete. It waits for, in this order: what other tasks tell it (frames, a close, its time), room to write, bytes
+//! to read. It does not read while what it has to send does not leave, as uvicorn does not.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    future::poll_fn,
+    hash::{BuildHasher, Hasher, RandomState},
+    io::{self, IoSlice, Read},
+    net::Shutdown,
+    sync::Arc,
+    task::{Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use socket2::SockRef;
+use tokio::{io::Interest, net::TcpStream};
+
+use super::{
+    close::CloseFrame,
+    codec::{self, Decoder, Event, Violation},
+    options::WebSocketOptions,
+    outbox::{Outbox, TIMER},
+    registry::Registration,
+};
+use crate::consumer::{Close, Connection, Consumer, Frame};
+
+const SCRATCH: usize = 32 * 1024;
+/// What waits is written before the next event is handled, once it is this many frames.
+const FLUSH_AT: usize = 64;
+/// Frames that leave in one write.
+const MAX_SLICES: usize = 64;
+
+thread_local! {
+    /// What a worker thread reads into: decoded before the thread does anything else.
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+}
+
+/// One open socket.
+pub(super) struct OpenSocket {
+    stream: TcpStream,
+    outbox: Arc<Outbox>,
+    registration: Registration,
+    options: Arc<WebSocketOptions>,
+    decoder: Decoder,
+    /// What the client said and the consumer has not seen.
+    inbox: VecDeque<Event>,
+    /// What was taken from the outbox and has not left.
+    unsent: VecDeque<Bytes>,
+    /// The payload of the ping that was not answered yet.
+    awaiting: Option<[u8; 4]>,
+    /// Since the socket's time last came, bytes have left or begun to wait.
+    progress: bool,
+    /// The code of a close frame in `unsent`, or sent.
+    closing: Option<u16>,
+}
+
+/// What woke the task.
+enum Wake {
+    Told(u8),
+    Writable,
+    Readable,
+}
+
+/// What came of reading.
+enum Input {
+    Events,
+    Violation(Violation),
+    /// The peer is gone.
+    Gone,
+}
+
+/// How the conversation ended.
+struct End {
+    /// What the consumer is told: the peer's code, ours, or 1005.
+    code: u16,
+    then: Then,
+}
+
+/// What is left to do with the stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Our close frame waits for the peer's.
+    AwaitClose,
+    /// Say no more, and read until the peer is gone, so that our last frame is not lost to a reset.
+    Linger,
+    /// Nothing.
+    Drop,
+}
+
+impl End {
+    const fn gone() -> Self {
+        Self { code: CloseFrame::NO_STATUS, then: Then::Drop }
+    }
+
+    /// After our close frame. uvicorn does not wait for an answer to 1012.
+    const fn closed_by_us(code: u16) -> Self {
+        Self { code, then: if code == CloseFrame::SERVICE_RESTART { Then::Linger } else { Then::AwaitClose } }
+    }
+}
+
+impl OpenSocket {
+    pub(super) fn new(
+        stream: TcpStream,
+        outbox: Arc<Outbox>,
+        registration: Registration,
+        options: Arc<WebSocketOptions>,
+    ) -> Self {
+        let decoder = Decoder::new(options.max_message_size);
+        outbox.wake_up();
+        Self {
+            stream,
+            outbox,
+            registration,
+            options,
+            decoder,
+            inbox: VecDeque::new(),
+            unsent: VecDeque::new(),
+            awaiting: None,
+            progress: false,
+            closing: None,
+        }
+    }
+
+    /// Runs the socket to its end. `early` is what the client sent behind its handshake.
+    pub(super) async fn run(mut self, early: Bytes, mut consumer: Box<dyn Consumer>, connection: Connection) {
+        if !self.options.ping_interval.is_zero() {
+            self.registration.schedule(self.options.ping_interval);
+        }
+        if let Err(close) = consumer.connect(&connection).await {
+            self.close_for(close);
+        }
+        let end = match self.take_early(early) {
+            Input::Events => self.serve(consumer.as_mut(), &connection).await,
+            Input::Violation(violation) => self.fail(violation.code, &violation.reason),
+            Input::Gone => End::gone(),
+        };
+        consumer.disconnect(end.code, &connection).await;
+        drop((consumer, connection));
+        self.finish(end.then).await;
+    }
+
+    /// Closes a refused handshake that was accepted so that a browser sees the reason.
+    pub(super) async fn refuse(mut self, frame: CloseFrame) {
+        self.outbox.close_with(frame);
+        if self.flush().is_ok() {
+            self.finish(Then::AwaitClose).await;
+        }
+    }
+
+    fn take_early(&mut self, early: Bytes) -> Input {
+        if early.is_empty() {
+            return Input::Events;
+        }
+        let mut bytes = Vec::from(early);
+        self.decode(&mut bytes)
+    }
+
+    async fn serve(&mut self, consumer: &mut dyn Consumer, connection: &Connection) -> End {
+        loop {
+            if (self.inbox.is_empty() || self.outbox.len() >= FLUSH_AT) && self.flush().is_err() {
+                return End::gone();
+            }
+            if let Some(code) = self.closing {
+                return End::closed_by_us(code);
+            }
+            if self.unsent.is_empty() {
+                if let Some(event) = self.inbox.pop_front() {
+                    tokio::task::coop::consume_budget().await;
+                    if let Some(end) = self.handle(event, consumer, connection).await {
+                        return end;
+                    }
+                    continue;
+                }
+                self.inbox = VecDeque::new();
+            }
+            let end = match self.wake(self.unsent.is_empty()).await {
+                Err(_) => Some(End::gone()),
+                Ok(Wake::Told(told)) if told & TIMER != 0 => self.keep_alive(),
+                Ok(Wake::Told(_) | Wake::Writable) => None,
+                Ok(Wake::Readable) => match self.read() {
+                    Input::Events => None,
+                    Input::Gone => Some(End::gone()),
+                    Input::Violation(violation) => {
+                        self.handle_before_violation(consumer, connection).await;
+                        Some(self.fail(violation.code, &violation.reason))
+                    }
+                },
+            };
+            if let Some(end) = end {
+                return end;
+            }
+        }
+    }
+
+    /// What came before a violation still counts.
+    async fn handle_before_violation(&mut self, consumer: &mut dyn Consumer, connection: &Connection) {
+        while let Some(event) = self.inbox.pop_front() {
+            if self.outbox.is_closed() || self.handle(event, consumer, connection).await.is_some() {
+                return;
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event, consumer: &mut dyn Consumer, connection: &Connection) -> Option<End> {
+        let frame = match event {
+            Event::Text(text) => Frame::Text(text),
+            Event::Binary(bytes) => Frame::Binary(bytes),
+            Event::Ping(payload) => {
+                self.outbox.send(codec::pong(&payload));
+                return None;
+            }
+            Event::Pong(payload) => {
+                if self.awaiting.is_some_and(|awaited| payload == awaited) {
+                    self.awaiting = None;
+                    self.registration.schedule(self.options.ping_interval);
+                }
+                return None;
+            }
+            Event::Close(close) => return Some(self.echo(close)),
+        };
+        if !self.outbox.is_closed()
+            && let Err(close) = consumer.receive(frame, connection).await
+        {
+            self.close_for(close);
+        }
+        None
+    }
+
+    fn close_for(&self, close: Close) {
+        self.outbox.close_with(CloseFrame { code: close.code(), reason: close.into_reason() });
+    }
+
+    /// Answers the peer's close with the same code and reason, or with none.
+    fn echo(&mut self, close: Option<CloseFrame>) -> End {
+        let code = close.as_ref().map_or(CloseFrame::NO_STATUS, |close| close.code);
+        let is_written = self.flush().is_ok() && {
+            if self.closing.is_none() {
+                self.unsent.push_back(codec::close(close.as_ref()));
+            }
+            self.flush().is_ok()
+        };
+        End { code, then: if is_written { Then::Linger } else { Then::Drop } }
+    }
+
+    /// Ends the connection for a fault of the peer.
+    fn fail(&mut self, code: u16, reason: &str) -> End {
+        self.outbox.close_with(CloseFrame::new(code, reason));
+        let is_written = self.flush().is_ok();
+        End { code, then: if is_written { Then::Linger } else { Then::Drop } }
+    }
+
+    /// The socket's time has come: a ping is due, or its answer overdue.
+    fn keep_alive(&mut self) -> Option<End> {
+        let is_stalled = !self.unsent.is_empty();
+        if is_stalled && std::mem::take(&mut self.progress) {
+            // The pong may wait behind what we do not read while our own frames leave slowly.
+            self.registration.schedule(self.options.ping_timeout);
+            return None;
+        }
+        if is_stalled || self.awaiting.is_some() {
+            return Some(self.fail(CloseFrame::INTERNAL_ERROR, "keepalive ping timeout"));
+        }
+        let payload = random_payload();
+        self.awaiting = Some(payload);
+        self.outbox.send(codec::ping(&payload));
+        self.registration.schedule(self.options.ping_timeout);
+        None
+    }
+
+    /// Writes what waits, as far as the stream takes it.
+    fn flush(&mut self) -> io::Result<()> {
+        loop {
+            if self.unsent.is_empty() {
+                let (frames, close) = self.outbox.take();
+                self.unsent = frames;
+                if let Some(close) = close {
+                    self.closing = Some(close.code);
+                    self.unsent.push_back(codec::close(Some(&close)));
+                }
+                if self.unsent.is_empty() {
+                    return Ok(());
+                }
+                self.progress = true;
+            }
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = self.unsent.len().min(MAX_SLICES);
+            for (slice, frame) in slices.iter_mut().zip(&self.unsent) {
+                *slice = IoSlice::new(frame);
+            }
+            match self.stream.try_write_vectored(&slices[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.sent(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn sent(&mut self, mut written: usize) {
+        self.progress = true;
+        while let Some(frame) = self.unsent.front_mut() {
+            if frame.len() > written {
+                frame.advance(written);
+                return;
+            }
+            written -= frame.len();
+            self.unsent.pop_front();
+        }
+        self.unsent = VecDeque::new();
+    }
+
+    /// Waits until there is something to do.
+    async fn wake(&self, may_read: bool) -> io::Result<Wake> {
+        poll_fn(|context| {
+            let told = self.outbox.poll_signals(context.waker());
+            if told != 0 {
+                return Poll::Ready(Ok(Wake::Told(told)));
+            }
+            if !self.unsent.is_empty() && self.stream.poll_write_ready(context)?.is_ready() {
+                self.outbox.wake_up();
+                return Poll::Ready(Ok(Wake::Writable));
+            }
+            if may_read {
+                ready!(self.stream.poll_read_ready(context))?;
+                self.outbox.wake_up();
+                return Poll::Ready(Ok(Wake::Readable));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Reads once and decodes what came.
+    fn read(&mut self) -> Input {
+        BUFFER.with_borrow_mut(|buffer| match read_once(&self.stream, buffer) {
+            Ok(0) => Input::Gone,
+            Ok(length) => self.decode(&mut buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Input::Events,
+            Err(_) => Input::Gone,
+        })
+    }
+
+    fn decode(&mut self, bytes: &mut [u8]) -> Input {
+        let mut events = Vec::new();
+        let decoded = self.decoder.decode(bytes, &mut events);
+        if self.inbox.is_empty() {
+            self.inbox = events.into();
+        } else {
+            self.inbox.extend(events);
+        }
+        match decoded {
+            Ok(()) => Input::Events,
+            Err(violation) => Input::Violation(violation),
+        }
+    }
+
+    /// The closing handshake, within `close_timeout`.
+    async fn finish(mut self, then: Then) {
+        if then == Then::Drop {
+            return;
+        }
+        self.registration.schedule(self.options.close_timeout);
+        self.outbox.forget_time();
+        self.inbox = VecDeque::new();
+        let mut is_answered = then == Then::Linger;
+        let mut is_shut = false;
+        loop {
+            if self.flush().is_err() {
+                return;
+            }
+            if is_answered && !is_shut && self.unsent.is_empty() {
+                is_shut = true;
+                if SockRef::from(&self.stream).shutdown(Shutdown::Write).is_err() {
+                    return;
+                }
+            }
+            match self.wake(true).await {
+                Err(_) => return,
+                Ok(Wake::Told(told)) if told & TIMER != 0 => return,
+                Ok(Wake::Told(_) | Wake::Writable) => {}
+                Ok(Wake::Readable) if is_answered => {
+                    if self.discard().is_err() {
+                        return;
+                    }
+                }
+                Ok(Wake::Readable) => match self.read() {
+                    Input::Gone => return,
+                    Input::Violation(_) => is_answered = true,
+                    Input::Events => {
+                        is_answered = self.inbox.iter().any(|event| matches!(event, Event::Close(_)));
+                        self.inbox = VecDeque::new();
+                    }
+                },
+            }
+        }
+    }
+
+    fn discard(&self) -> io::Result<()> {
+        BUFFER.with_borrow_mut(|buffer| match read_once(&self.stream, buffer) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        })
+    }
+}
+
+/// One `read`. If it did not fill `buffer`, the stream counts as no longer readable, so that no second `read` is needed
+/// to find that out.
+fn read_once(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut read = None;
+    let result = stream.try_io(Interest::READABLE, || {
+        let length = (&*SockRef::from(stream)).read(buffer)?;
+        read = Some(length);
+        if length == 0 || length == buffer.len() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    });
+    match (read, result) {
+        (Some(length), _) => Ok(length),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Ok(0),
+    }
+}
+
+/// Four bytes that the peer cannot know before it reads the ping.
+fn random_payload() -> [u8; 4] {
+    let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    [a, b, c, d]
+}
