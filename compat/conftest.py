@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from support import overlay as overlays  # noqa: E402
 from support.django_server import DjangoFork  # noqa: E402
-from support.redis_server import Redis  # noqa: E402
+from support.stack import Servers  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +33,8 @@ def fork(work):
 
 
 @pytest.fixture(scope="session")
-def redis_server(work):
-    server = Redis(work)
-    yield server
-    server.stop()
+def redis_server(servers):
+    return servers.redis
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +46,10 @@ def redis_databases():
 @pytest.fixture(scope="session")
 def sqlite_files(work, fork):
     return overlays.SqliteFiles(work, fork)
+
+
+@pytest.fixture(scope="session")
+def servers(work, fork, sqlite_files):
+    servers = Servers(work, fork, sqlite_files)
+    yield servers
+    servers.stop()

@@ -129,10 +129,11 @@ def answer_of_django(case, pairs, _answers={}):  # noqa: B006
     return _answers[key]
 
 
-@pytest.mark.skipif(django.VERSION[:2] != (5, 2), reason="the recordings are of Django 5.2")
-@pytest.mark.parametrize("case", CASES, ids=IDS)
-def test_django_answers_as_recorded(case, pairs):
-    assert vectors.differences(answer_of_django(case, pairs), case["expect"]) == []
+if django.VERSION[:2] == (5, 2):  # the recorded one
+
+    @pytest.mark.parametrize("case", CASES, ids=IDS)
+    def test_django_answers_as_recorded(case, pairs):
+        assert vectors.differences(answer_of_django(case, pairs), case["expect"]) == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)

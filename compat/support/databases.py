@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -51,9 +52,11 @@ class Postgres:
         self.process = Process("postgres", command, log=self.folder.parent / f"{self.folder.name}.log", user=self.user)
         self.process.wait_for(lambda: self.execute("select 1"), 30)
 
+    def die(self):
+        """PostgreSQL's immediate shutdown: as a crash, and no backend is left behind."""
+        self.process.stop(signal.SIGQUIT)
+
     def restart(self):
-        self.process.kill()
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
         self.start()
 
     def execute(self, sql, database="postgres"):
@@ -91,7 +94,7 @@ class Postgres:
 
     def stop(self):
         self.thaw()
-        self.process.stop(2)
+        self.die()
 
 
 class PgBouncer:
@@ -153,8 +156,10 @@ class MariaDb:
         self.process = Process("mariadbd", command, log=log, user=self.user)
         self.process.wait_for(lambda: self.execute("select 1"), 60)
 
-    def restart(self):
+    def die(self):
         self.process.kill()
+
+    def restart(self):
         self.start()
 
     def execute(self, sql, database=None):
@@ -190,7 +195,7 @@ class MariaDb:
         self.process.thaw()
 
     def stop(self):
-        self.process.kill()
+        self.die()
 
 
 def _has_user(name):

@@ -77,9 +77,9 @@ class DjangoUnderUvicorn:
 
     server = "uvicorn"
 
-    def __init__(self, fork, overlay, *, project=MYSITE, target=TARGET, port=0, **uvicorn):
+    def __init__(self, fork, overlay, *, project=MYSITE, target=TARGET, port=0, env=None, **uvicorn):
         self.log = fork.work / f"{Path(overlay).stem}.uvicorn.log"
-        env = {"MYSITE_OVERLAY": str(overlay)}
+        env = {"MYSITE_OVERLAY": str(overlay)} | (env or {})
         order = {"project": str(project), "env": env, "log": str(self.log), "target": target, "port": port}
         answer = fork.order(order | {"uvicorn": uvicorn})
         self.pid = answer["pid"]

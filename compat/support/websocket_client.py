@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import struct
+import zlib
 
 from support.http_client import read_answer
 
@@ -98,6 +99,8 @@ class Socket:
             return {"op": "RESET"}
         except TimeoutError:
             return {"op": "TIMEOUT"}
+        if head[0] & 0x40 and self.answer.header("sec-websocket-extensions"):
+            payload = zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff")
         opcode = head[0] & 0x0F
         if opcode == CLOSE:
             code = struct.unpack(">H", payload[:2])[0] if payload else None
@@ -124,6 +127,21 @@ class Socket:
         """Ends TCP without a close frame."""
         self.stream.close()
         self.connection.close()
+
+
+class Unsent(Socket):
+    """Connected, its handshake not sent yet: many can be sent at the same time."""
+
+    def __init__(self, address, timeout=30):
+        self.connection = socket.create_connection(address, timeout=timeout)
+        self.stream = self.connection.makefile("rb")
+
+    def fire(self, target):
+        self.connection.sendall(handshake_bytes(target))
+
+    def finish(self):
+        self.answer = read_answer(self.stream)
+        return self.answer
 
 
 def frames_until_end(client, timeout=3):

@@ -21,7 +21,8 @@ def main():
 
     django.setup()
     create_tables()
-    create_users(json.loads(Path(users_file).read_text(encoding="utf-8"))["user_models"][kind]["rows"])
+    models = json.loads(Path(users_file).read_text(encoding="utf-8"))["user_models"]
+    create_users(models["default" if kind == "big" else kind]["rows"])
 
 
 def create_tables():
@@ -45,13 +46,13 @@ def create_users(rows):
 
     model = get_user_model()
     connection = connections[router.db_for_write(model)]
-    _, biggest = connection.ops.integer_field_range(model._meta.pk.get_internal_type()) if (
-        model._meta.pk.get_internal_type() in connection.ops.integer_field_ranges
-    ) else (None, None)
+    biggest = None
+    if connection.vendor != "sqlite" and model._meta.pk.get_internal_type() == "AutoField":
+        biggest = 2**31 - 1
     for row in rows:
         row = dict(row, date_joined=datetime.datetime.fromisoformat(row["date_joined"] + "+00:00"))
         if biggest is not None and row[model._meta.pk.name] > biggest:
-            continue  # SQLite holds 64 bits in any integer column, the others 32.
+            continue  # SQLite holds 64 bits in any integer column, the others hold 32
         model(**row).save(force_insert=True)
 
 
