@@ -1,0 +1,138 @@
+//! What the command line takes. Help texts are for a Django developer.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{DjangoTarget, Sources};
+
+/// A WebSocket server for Django Channels projects: admits sockets by django-channels-jwt tickets.
+#[derive(Debug, Parser)]
+#[command(name = "sluicegate", version, propagate_version = true, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show it: embedded database, cache and users, and a page to try them on.
+    Demo(DemoArguments),
+    /// Serve the ticket view and the project's WebSocket routes.
+    Serve(ServeArguments),
+    /// Check settings, keys, database and cache, live: like `manage.py check --deploy`.
+    Check(CheckArguments),
+    /// Print what sluicegate would run with, and where each value came from; secrets are masked.
+    Settings(SettingsArguments),
+    /// Print a ticket for a user, for trying things with curl.
+    Ticket(TicketArguments),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DemoArguments {
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", env = "SLUICEGATE_BIND", default_value = "127.0.0.1:8001")]
+    pub(super) bind: String,
+    /// Keep the demo's database in this folder; without it nothing is left behind.
+    #[arg(long, value_name = "DIR", env = "SLUICEGATE_DATA_DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ServeArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    /// Log as JSON, a line an event.
+    #[arg(long, env = "SLUICEGATE_LOG_JSON")]
+    pub(super) log_json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    /// Also send the harmless requests to this running Django and to sluicegate, and print every difference.
+    #[arg(long, value_name = "URL")]
+    pub(super) compare: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SettingsArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    /// Print a starter file: each consumer that the project's ASGI application routes to.
+    #[arg(long, conflicts_with = "script")]
+    pub(super) routes: bool,
+    /// Print the Python script that reads a Django project, to run it where Python is.
+    #[arg(long)]
+    pub(super) script: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct TicketArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    /// The user's name (USERNAME_FIELD), or `id=<primary key>`.
+    #[arg(value_name = "USER")]
+    pub(super) user: String,
+}
+
+/// Where the settings come from; the environment's `SLUICEGATE_<FLAG>` says the same.
+#[derive(Args, Debug)]
+pub(super) struct ProjectArguments {
+    /// The Django project: a settings module or ASGI application. Without a value: DJANGO_SETTINGS_MODULE, else
+    /// manage.py's default.
+    #[arg(long, value_name = "TARGET", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "clap's form of a flag with an optional value")]
+    django: Option<Option<String>>,
+    /// The project's settings as JSON, printed where Python runs by the script of `settings --script`.
+    #[arg(long, value_name = "FILE", conflicts_with = "django")]
+    django_json: Option<PathBuf>,
+    /// The project's folder [default: the current folder].
+    #[arg(long, value_name = "DIR")]
+    project_dir: Option<PathBuf>,
+    /// The project's Python [default: VIRTUAL_ENV, then .venv or venv in the project folder, then python3].
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+    /// sluicegate's own settings [default: sluicegate.toml where it exists].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8001].
+    #[arg(long, value_name = "ADDR:PORT")]
+    bind: Option<String>,
+    /// The user table's database, such as postgres://user:password@host/name.
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Django's cache, such as redis://host:6379/0.
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    cache_url: Option<String>,
+    /// The channel layer's Redis (not in this version).
+    #[arg(long, value_name = "URL", hide = true)]
+    channel_layer_url: Option<String>,
+    /// Django, behind sluicegate (not in this version).
+    #[arg(long, value_name = "URL", hide = true)]
+    upstream: Option<String>,
+    /// Keep tickets in this process's own memory although DEBUG is off.
+    #[arg(long)]
+    allow_local: bool,
+}
+
+impl ProjectArguments {
+    /// The sources of the settings; the environment is read by the settings themselves.
+    pub(super) fn sources(&self) -> Sources {
+        Sources {
+            django: self.django.clone().map(|target| target.map_or(DjangoTarget::Default, DjangoTarget::Named)),
+            django_json: self.django_json.clone(),
+            project_dir: self.project_dir.clone(),
+            python: self.python.clone(),
+            config: self.config.clone(),
+            bind: self.bind.clone(),
+            database_url: self.database_url.clone(),
+            cache_url: self.cache_url.clone(),
+            channel_layer_url: self.channel_layer_url.clone(),
+            upstream: self.upstream.clone(),
+            allow_local: self.allow_local,
+            environment: std::env::vars_os().collect(),
+        }
+    }
+}
