@@ -62,7 +62,7 @@ impl Default for AccessTokenOptions {
             check_revoke_token: false,
             revoke_token_claim: "hash_password".to_owned(),
             check_user_is_active: true,
-            jwks_stale_for: Duration::from_secs(86_400),
+            jwks_stale_for: Duration::from_hours(24),
         }
     }
 }
@@ -114,12 +114,14 @@ pub(crate) enum Algorithm {
     Es256k,
     Es384,
     Es512,
+    /// PyJWT's other name for `Es512`.
+    Es521,
     /// Ed25519 or Ed448, by the key.
     EdDsa,
 }
 
 impl Algorithm {
-    const ALL: [(Self, &'static str); 14] = [
+    const ALL: [(Self, &'static str); 15] = [
         (Self::Hs256, "HS256"),
         (Self::Hs384, "HS384"),
         (Self::Hs512, "HS512"),
@@ -133,6 +135,7 @@ impl Algorithm {
         (Self::Es256k, "ES256K"),
         (Self::Es384, "ES384"),
         (Self::Es512, "ES512"),
+        (Self::Es521, "ES521"),
         (Self::EdDsa, "EdDSA"),
     ];
 

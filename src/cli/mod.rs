@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod args;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -8,16 +9,21 @@ use clap::Parser;
 
 use args::{Arguments, Command};
 
+/// Done.
+const DONE: u8 = 0;
+/// The check or command failed.
+const FAILED: u8 = 1;
+/// The arguments or settings cannot be used.
+const UNUSABLE: u8 = 2;
+
 /// Runs `sluicegate` with the process's arguments.
 ///
 /// Exit codes: 0 done, 1 the check or command failed, 2 unusable arguments or settings.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Serve(arguments) => serve::run(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
+    let code = match Arguments::parse().command {
         Command::Settings(arguments) => settings::run(&arguments),
-        Command::Ticket(arguments) => ticket::run(&arguments),
-    }
+        _ => FAILED,
+    };
+    ExitCode::from(code)
 }

@@ -113,10 +113,9 @@ fn trim(bytes: &[u8]) -> &[u8] {
 }
 
 fn split_sign(bytes: &[u8]) -> (bool, &[u8]) {
-    match bytes {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
+    match bytes.strip_prefix(b"-") {
+        Some(digits) => (true, digits),
+        None => (false, bytes.strip_prefix(b"+").unwrap_or(bytes)),
     }
 }
 

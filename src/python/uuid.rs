@@ -11,7 +11,7 @@ use super::{Value, int::hex_from_str};
 pub(crate) struct NotUuid;
 
 /// `UUIDField.to_python(value)`: integers as 128-bit values, everything else as text in a hexadecimal form.
-/// Matches Django 5.2, db/models/fields/\_\_init\_\_.py.
+/// Matches Django 5.2, `db/models/fields/__init__.py`.
 ///
 /// # Errors
 ///

@@ -76,7 +76,7 @@ impl MariaDb {
         let started = Instant::now();
         while !self.client("mysql", "SELECT 1").output().unwrap().status.success() {
             let log = || std::fs::read_to_string(self.folder.file("log")).unwrap_or_default();
-            assert!(started.elapsed() < Duration::from_secs(60), "MariaDB does not start: {}", log());
+            assert!(started.elapsed() < Duration::from_mins(1), "MariaDB does not start: {}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

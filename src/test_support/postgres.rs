@@ -66,7 +66,7 @@ impl Postgres {
         let ready = || self.client("pg_isready").arg("-q").status().unwrap().success();
         while !ready() {
             let log = || std::fs::read_to_string(self.folder.file("log")).unwrap_or_default();
-            assert!(started.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {}", log());
+            assert!(started.elapsed() < Duration::from_mins(1), "PostgreSQL does not start: {}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -1,13 +1,35 @@
 //! Django's user model: who a token or a ticket stands for.
 
+mod conversion;
 mod options;
+mod sql;
+mod statement;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
 pub(crate) use options::{ActiveFlag, FieldKind, Parameter, UserOptions, UserQuery};
+pub(crate) use sql::UserOpenError;
+pub(crate) use statement::{UserColumn, UserTable};
 
-use crate::{python::Value, secret::Secret};
+use crate::{
+    database::{Access, DatabaseOptions, Pool},
+    python::Value,
+    secret::Secret,
+};
+
+/// The users of the project's database, after every statement has been tried once.
+///
+/// # Errors
+///
+/// [`UserOpenError`] says what is wrong and what to do: the login, the database, a table or column, a statement.
+pub(crate) async fn open(user: &UserOptions, database: &DatabaseOptions) -> Result<Arc<dyn UserStore>, UserOpenError> {
+    let store = sql::SqlUserStore::new(user, Pool::new(database, Access::Read)?)?;
+    store.try_once().await?;
+    Ok(Arc::new(store))
+}
 
 /// A row of the user table.
 #[derive(Clone, Debug)]

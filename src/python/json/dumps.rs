@@ -21,6 +21,9 @@ impl JsonStyle {
     /// `json.dumps(value)`: `", "`, `": "`, ASCII escapes. What Channels' JSON consumers send.
     pub(crate) const PYTHON: Self = Self { spaced: true, ascii: true, indent: None, drf: false };
 
+    /// `json.dumps(value, separators=(",", ":"))`: ASCII escapes, no spaces. What PyJWT signs.
+    pub(crate) const COMPACT: Self = Self { spaced: false, ascii: true, indent: None, drf: false };
+
     /// Matches djangorestframework 3.18.3, renderers.py, `JSONRenderer`: `COMPACT_JSON`, `UNICODE_JSON`, and the
     /// `indent` of the accepted media type (1 to 8; 0 is `None` there).
     pub(crate) const fn drf(compact: bool, unicode: bool, indent: Option<usize>) -> Self {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotText;
 
-/// Which encoding the document is in. Matches CPython 3.11, Lib/json/\_\_init\_\_.py, `detect_encoding`.
+/// Which encoding the document is in. Matches CPython 3.11, `Lib/json/__init__.py`, `detect_encoding`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     Utf8,
