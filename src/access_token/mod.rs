@@ -15,6 +15,8 @@ mod pem;
 mod public_key;
 mod sign;
 mod unverified;
+#[cfg(test)]
+mod vectors;
 mod verifier;
 mod words;
 
