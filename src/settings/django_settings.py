@@ -14,6 +14,7 @@ import contextlib
 import functools
 import getpass
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -26,7 +27,8 @@ import uuid
 from urllib.parse import parse_qs, unquote, urlsplit
 
 SCHEMA = 1
-TIME_LIMIT = 60.0
+# Less than the minute after which sluicegate kills the process: an answer that says where it hangs is better.
+TIME_LIMIT = 58.0
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Running: arguments, the descriptor of the answer, the time limit
@@ -102,8 +104,8 @@ class Answer:
         """Reports one item; one that fails says why and leaves the others alone."""
         try:
             value = {"value": plain(item(project))}
-            json.dumps(value)
-        except Exception as error:
+            as_json(value)
+        except (Exception, SystemExit) as error:
             value = {"error": described(error)}
         self.document["items"][name] = value
 
@@ -120,13 +122,18 @@ class Answer:
     def finish(self, code):
         """Writes the document and leaves at once: projects start threads that never end."""
         self.once.acquire()
-        data = (json.dumps(self.document, indent=1) + "\n").encode()
+        data = as_json(dict(self.document, items=dict(self.document["items"])), errors="replace") + b"\n"
         while data:
             data = data[os.write(self.descriptor, data) :]
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def as_json(value, errors="strict"):
+    """UTF-8 that any JSON parser reads: no NaN, and no lone surrogates, which undecodable bytes become in Python."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", errors)
 
 
 PACKAGES = (
@@ -155,7 +162,7 @@ def versions():
 # Variables whose values are no secrets but stand in many messages (paths, names of modules).
 PUBLIC_VARIABLES = re.compile(
     r"PATH|HOME|PWD|OLDPWD|LANG|LANGUAGE|SHELL|TERM|USER|LOGNAME|HOSTNAME|EDITOR|PAGER|TMPDIR|_|LC_.*|PYTHON(?!.*KEY).*"
-    r"|VIRTUAL_ENV.*|CONDA_.*|PYENV_.*|XDG_.*|DJANGO_SETTINGS_MODULE|DJANGO_CONFIGURATION|PYTEST_.*|GPG_KEY"
+    r"|VIRTUAL_ENV.*|CONDA_.*|PYENV_.*|XDG_.*|DJANGO_SETTINGS_MODULE|DJANGO_CONFIGURATION"
 )
 
 
@@ -274,11 +281,11 @@ def load_project(target):
     if not getattr(sys.flags, "safe_path", False) and sys.path:
         del sys.path[0]  # this script's folder
     sys.path.insert(0, PROJECT_DIR)
-    sys.argv = ["uvicorn"] + ([target] if target else [])  # projects look at the words that started them
     if target is None:
         if not os.environ.get("DJANGO_SETTINGS_MODULE"):
             os.environ.update(manage_py_defaults())
         target = os.environ["DJANGO_SETTINGS_MODULE"]
+    sys.argv = ["uvicorn", target]  # projects look at the words that started them
     application = import_target(target)
     set_up()
     from django.conf import settings
@@ -385,7 +392,7 @@ def plain(value):
     if isinstance(value, (str, Promise, os.PathLike, uuid.UUID)):
         return str(value)
     if isinstance(value, (bytes, bytearray)):
-        return bytes(value).decode("utf-8", "surrogateescape")
+        return bytes(value).decode("utf-8")
     if isinstance(value, dict):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -563,8 +570,10 @@ def simple_jwt(project):
         "check_revoke_token revoke_token_claim check_user_is_active access_token_lifetime"
     ).split():
         found[name] = getattr(api_settings, name.upper(), SIMPLE_JWT_SINCE.get(name))
-    for name in ("signing_key", "verifying_key"):
-        found[name] = key_text(getattr(api_settings, name.upper()), name, unsupported)
+    # A private key signs only, and stays where it is.
+    symmetric = str(api_settings.ALGORITHM).startswith("HS")
+    found["signing_key"] = key_text(api_settings.SIGNING_KEY, "signing_key", unsupported) if symmetric else None
+    found["verifying_key"] = key_text(api_settings.VERIFYING_KEY, "verifying_key", unsupported)
     for name in ("audience", "issuer"):
         found[name] = one_or_many(getattr(api_settings, name.upper()))
     leeway = api_settings.LEEWAY or 0
@@ -648,7 +657,7 @@ def state_read_by(function, strict, seen=None):
         return []
     seen.add(code)
     found = []
-    for name, value in names_in(function):
+    for name, value in names_in(function, strict):
         if is_per_request(value) or (strict and not is_steady(value)):
             found.append(name)
         elif isinstance(value, types.FunctionType) and not is_library(value):
@@ -656,32 +665,46 @@ def state_read_by(function, strict, seen=None):
     return found
 
 
-def names_in(function):
-    """The globals and closure cells that a function's code, and the code inside it, refer to."""
-    code = function.__code__
-    codes, names = [code], set()
-    while codes:
-        part = codes.pop()
+def names_in(function, strict=False):
+    """What a function's code, and the code inside it, refers to by name: globals, closure cells, imports that it
+    makes, and (unless `strict`, where modules themselves are judged) what it takes from the project's modules."""
+    codes, names, pairs = [function.__code__], set(), []
+    for part in codes:
         names.update(part.co_names)
         codes += [constant for constant in part.co_consts if isinstance(constant, types.CodeType)]
-    pairs = [(name, function.__globals__[name]) for name in sorted(names) if name in function.__globals__]
-    for name, cell in zip(code.co_freevars, function.__closure__ or ()):
+        pairs += imports_of(part, function.__globals__.get("__package__"))
+    pairs += [(name, function.__globals__[name]) for name in sorted(names) if name in function.__globals__]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         with contextlib.suppress(ValueError):
             pairs.append((name, cell.cell_contents))
-    if "__import__" not in names and "import_module" not in names:
-        return pairs + [(name, dotted_module(name)) for name in imported_inside(code)]
-    return pairs + [("an import by name", NOTHING)]
+    for _, module in list(pairs):
+        if (
+            not strict
+            and isinstance(module, types.ModuleType)
+            and is_project_file(getattr(module, "__file__", None) or "<")
+        ):
+            pairs += [(name, vars(module)[name]) for name in sorted(names) if name in vars(module)]
+    return pairs
 
 
-def imported_inside(code):
-    """Modules that a function imports while it runs."""
+def imports_of(code, package):
+    """What import statements inside a function bring in; the module itself where it cannot be told."""
     import dis
 
-    return sorted({step.argval for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME" and step.argval})
-
-
-def dotted_module(name):
-    return sys.modules.get(name, NOTHING)
+    found, module = [], None
+    constants = []
+    for step in dis.get_instructions(code):
+        if step.opname == "IMPORT_NAME":
+            level = constants[-2] if len(constants) > 1 and isinstance(constants[-2], int) else 0
+            with contextlib.suppress(Exception):
+                name = importlib.util.resolve_name("." * level + step.argval, package) if level else step.argval
+                module = importlib.import_module(name)
+                found.append((step.argval, module))
+        elif step.opname == "IMPORT_FROM":
+            found.append((step.argval, getattr(module, step.argval, NOTHING)))
+        elif step.opname.startswith("LOAD_"):
+            constants.append(step.argval)
+    return found
 
 
 def is_per_request(value):
@@ -867,16 +890,30 @@ def active_flag(model, unsupported):
     return True
 
 
+LOOKUP_METHODS = ("get_queryset", "get", "filter", "all", "get_by_natural_key", "_chain", "_clone", "__init__")
+
+
 def manager_reads(model):
     """Names per-request state that the project's managers read: then no statement is the same for every request."""
-    found = []
-    for manager in {model.objects.__class__, model._default_manager.__class__}:
-        for cls in (*manager.__mro__, *getattr(manager, "_queryset_class", object).__mro__):
-            for name in ("get_queryset", "get", "filter", "get_by_natural_key", "_chain", "__init__"):
-                function = vars(cls).get(name)
-                if isinstance(function, types.FunctionType) and is_project_file(function.__code__.co_filename):
-                    found += [(cls, name, state) for state in state_read_by(function, strict=False)]
-    return sorted({"%s.%s() reads %s, which belongs to a request" % (path_of(c), n, s) for c, n, s in found})
+    found = set()
+    for manager in {type(model.objects), type(model._default_manager)}:
+        for cls in (manager, getattr(manager, "_queryset_class", manager)):
+            for function in methods_reached(cls, LOOKUP_METHODS):
+                for state in state_read_by(function, strict=False):
+                    found.add("%s() reads %s, which belongs to a request" % (path_of(function), state))
+    return sorted(found)
+
+
+def methods_reached(cls, names):
+    """The methods of the project's classes that these methods are or call on themselves."""
+    found, names = [], list(names)
+    for name in names:
+        for part in cls.__mro__:
+            function = inspect.unwrap(getattr(vars(part).get(name), "fget", vars(part).get(name)) or NOTHING)
+            if isinstance(function, types.FunctionType) and is_project_file(function.__code__.co_filename):
+                found.append(function)
+                names += [called for called in function.__code__.co_names if called not in names]
+    return found
 
 
 class Lookup:
@@ -1735,16 +1772,22 @@ def view_chain(callback):
     return chain
 
 
+def cells_of(function):
+    """What a function's closure holds."""
+    found = []
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):
+            found.append(cell.cell_contents)
+    return found
+
+
 def wrapped_by(function):
     """What a wrapper calls, as far as it can be seen."""
     if getattr(function, "__wrapped__", None) is not None:
         return [function.__wrapped__]
     if isinstance(function, functools.partial):
         return [function.func, *function.args]
-    found = []
-    for cell in getattr(function, "__closure__", None) or ():
-        with contextlib.suppress(ValueError):
-            found.append(cell.cell_contents)
+    found = cells_of(function)
     if not isinstance(function, (types.FunctionType, type)):
         found += list(getattr(function, "__dict__", {}).values())
     return [value for value in found if callable(value) and not isinstance(value, type)]
@@ -1785,11 +1828,11 @@ def decorators(chain):
 
 def defining_function(wrapper):
     """The dotted name of the decorator that made `wrapper`; of the middleware if one was turned into a decorator."""
-    for cell in wrapper.__closure__ or ():
-        with contextlib.suppress(ValueError):
-            kind = type(cell.cell_contents)
-            if kind.__name__.endswith("Middleware"):
-                return path_of(kind)
+    inner = [cell for cell in cells_of(wrapper) if isinstance(cell, types.FunctionType)]
+    helpers = [cell for cell in inner if cell is not getattr(wrapper, "__wrapped__", None)]
+    for value in [*cells_of(wrapper), *(cell for helper in helpers for cell in cells_of(helper))]:
+        if type(value).__name__.endswith("Middleware"):
+            return path_of(value)
     module = wrapper.__globals__.get("__name__", "?")
 
     def holds(code):
@@ -2109,17 +2152,23 @@ def no_database():
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     original = BaseDatabaseWrapper.ensure_connection
+    touched = []
 
     def ensure_connection(self):
+        touched.append(self.alias)
         raise NoDatabase("it reads the database")
 
     BaseDatabaseWrapper.ensure_connection = ensure_connection
     try:
         yield
-    except NoDatabase as error:
-        raise Refused(str(error)) from error
+    except Exception as error:
+        if not touched:
+            raise
+        raise Refused("it reads the database") from error
     finally:
         BaseDatabaseWrapper.ensure_connection = original
+    if touched:
+        raise Refused("it reads the database")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -2223,6 +2272,8 @@ class Walk:
             return self.visit_all((route.callback, path.below(route)) for route in node.routes)
         if "channels.security.websocket.OriginValidator" in names:
             return self.visit(node.application, path.allowing(type(node), origins_of(node)))
+        if "starlette.routing.Mount" in names:
+            self.unsupported.append("Starlette's Mount, whose prefix is not read")
         if "django.core.handlers.base.BaseHandler" in names or "channels.routing.ChannelNameRouter" in names:
             return False
         return self.visit_all((inner, path.inside(wrapper_of(node))) for inner in distinct(reached_from(node)))
@@ -2341,7 +2392,10 @@ def origins_of(validator):
     base = next(cls for cls in type(validator).__mro__ if path_of(cls) == "channels.security.websocket.OriginValidator")
     if overridden(type(validator), base, {"__init__"}):
         return {"kind": "unknown"}
-    return {"kind": "allowed", "allowed": [str(origin) for origin in validator.allowed_origins]}
+    allowed = list(validator.allowed_origins)
+    if not all(isinstance(origin, str) for origin in allowed):
+        return {"kind": "unknown"}
+    return {"kind": "allowed", "allowed": allowed}
 
 
 def implied_origins(middleware):

@@ -1,0 +1,1 @@
+from nowhere import views  # noqa: F401
