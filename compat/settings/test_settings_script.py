@@ -518,16 +518,20 @@ def test_a_quoted_schema_stays_quoted(item, integer):
     )
 
 
-def test_a_filtering_manager_keeps_its_conditions_and_joins(item, integer):
+def test_a_filtering_manager_keeps_its_conditions_and_joins(item):
+    import django
+
+    compared = django.VERSION >= (6, 0)  # since then booleans are compared with a parameter
     user, company = '"people_presentuser"', '"people_company"'
     expected = (
         'SELECT {u}."id", {u}."password", {u}."email" FROM {u} INNER JOIN {c} ON ({u}."company_id" = {c}."id") '
-        'WHERE ({c}."name" LIKE %s ESCAPE \'\\\' AND NOT {u}."deleted" AND {u}."id" = %s) LIMIT 21'
-    ).format(u=user, c=company)
+        "WHERE ({c}.\"name\" LIKE %s ESCAPE '\\' AND {deleted} AND {u}.\"id\" = %s) LIMIT 21"
+    ).format(u=user, c=company, deleted='%s."deleted" = %%s' % user if compared else 'NOT %s."deleted"' % user)
     found = item("user", {"AUTH_USER_MODEL": "people.PresentUser"})
     assert found["unsupported"] == []
     assert found["by_id"]["sql"] == expected
-    assert found["by_id"]["params"] == [{"value": "100\\%%"}, {"sentinel": True}]
+    deleted = [{"value": False}] if compared else []
+    assert found["by_id"]["params"] == [{"value": "100\\%%"}, *deleted, {"sentinel": True}]
 
 
 def test_a_parent_table_is_joined(item, integer):
