@@ -4,9 +4,10 @@ mod compressor;
 mod key;
 mod msgpack;
 mod options;
-mod pickle;
+pub(crate) mod pickle;
 mod value;
 #[cfg(test)]
 mod vectors;
 
 pub(crate) use options::{CacheBackend, CacheOptions, Compressor, KeyPattern, Serializer};
+pub(crate) use value::{Unreadable, Unstorable, ValueFormat};

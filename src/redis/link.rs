@@ -79,7 +79,7 @@ impl Link {
                     let (driver, instead_of_getdel) = (driver.abort_handle(), OnceLock::new());
                     return Ok(Self { address, connection, closed, instead_of_getdel, driver });
                 }
-                Err(refused) if refused.kind() == ErrorKind::RESP3NotSupported => {}
+                Err(refused) if is_unknown_command(&refused) => {}
                 Err(refused) => return Err(error(setup_failure(&refused))),
             }
         }
@@ -127,6 +127,12 @@ impl<T: FromRedisValue> ValueOrError for T {
     fn from_redis_value_or_error(value: Value) -> redis::RedisResult<Self> {
         Ok(T::from_redis_value(value.extract_error()?)?)
     }
+}
+
+/// `HELLO` is not known: Redis before 6, or one where it was renamed away.
+fn is_unknown_command(error: &redis::RedisError) -> bool {
+    let unknown = error.detail().is_some_and(|detail| detail.starts_with("unknown command"));
+    error.kind() == ErrorKind::RESP3NotSupported || (error.code() == Some("ERR") && unknown)
 }
 
 fn setup_failure(error: &redis::RedisError) -> Cause {

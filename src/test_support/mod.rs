@@ -7,6 +7,7 @@ mod process;
 pub(crate) mod mariadb;
 pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
+pub(crate) mod redis;
 
 use std::{
     net::{Ipv4Addr, TcpListener},

@@ -1,11 +1,26 @@
 //! Tickets: issued into Django's cache, redeemed out of it (django-channels-jwt 0.0.3).
 
+mod database;
+mod in_process;
+mod open;
+mod redis;
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::python::Value;
+use crate::{cache::Unstorable, python::Value};
+
+pub(crate) use database::DatabaseTicketStore;
+pub(crate) use in_process::InProcessTicketStore;
+pub(crate) use open::{OpenError, open};
+pub(crate) use redis::RedisTicketStore;
 
 /// How long django-channels-jwt keeps a ticket, whatever the cache's `TIMEOUT` says.
 pub(crate) const TICKET_LIFETIME: Duration = Duration::from_secs(600);
@@ -82,4 +97,19 @@ pub(crate) enum TicketStoreError {
         /// Python's name of the value's type.
         kind: &'static str,
     },
+}
+
+impl From<Unstorable> for TicketStoreError {
+    fn from(Unstorable { kind }: Unstorable) -> Self {
+        Self::Unstorable { kind }
+    }
+}
+
+/// A ticket's value that is no user's id: deleted with its key, it counts as a ticket that is unknown. What it holds is
+/// not told, being someone's cached value.
+fn log_unreadable() {
+    tracing::warn!(
+        "a ticket's value in the cache cannot be read as a user's id: do all who write there use the same serializer and \
+         compressor?"
+    );
 }

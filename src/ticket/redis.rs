@@ -1,0 +1,87 @@
+//! Tickets in Redis, as Django's `RedisCache` and django-redis keep them.
+
+use std::{io, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{Ticket, TicketStore, TicketStoreError};
+use crate::{
+    cache::{KeyPattern, ValueFormat},
+    python::Value,
+    redis::{Redis, RedisError, RedisOptions},
+};
+
+/// `CACHES["default"]` in Redis. Reads and deletes go to the primary, where Django's may go to a replica that the
+/// ticket has not reached.
+pub(crate) struct RedisTicketStore {
+    redis: Redis,
+    key: KeyPattern,
+    format: ValueFormat,
+}
+
+impl RedisTicketStore {
+    /// Does not connect yet.
+    ///
+    /// # Errors
+    ///
+    /// A file of the TLS options that cannot be read.
+    pub(crate) fn new(
+        redis: &RedisOptions,
+        key: KeyPattern,
+        format: ValueFormat,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        Ok(Self { redis: Redis::new(redis, timeout)?, key, format })
+    }
+
+    fn key(&self, ticket: Ticket) -> String {
+        self.key.make(&ticket.expose())
+    }
+}
+
+#[async_trait]
+impl TicketStore for RedisTicketStore {
+    async fn issue(&self, ticket: Ticket, value: &Value, lifetime: Duration) -> Result<(), TicketStoreError> {
+        let bytes = self.format.encode(value)?;
+        let mut command = redis::cmd("SET");
+        command.arg(self.key(ticket)).arg(bytes);
+        match self.format {
+            ValueFormat::Django { .. } => command.arg("EX").arg(lifetime.as_secs()),
+            // Whole milliseconds, of whole seconds here: `int(timeout * 1000)`.
+            ValueFormat::DjangoRedis { .. } => command.arg("PX").arg(lifetime.as_secs() * 1000),
+        };
+        Ok(self.redis.send(&command, "SET").await?)
+    }
+
+    async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        let key = self.key(ticket);
+        let bytes = match self.redis.take(&key).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(bytes)) => bytes,
+            // A list or a hash under a ticket's key: no value of Django's, and gone like any other.
+            Err(error) if error.cause.code() == Some("WRONGTYPE") => {
+                self.redis.send::<u64>(redis::cmd("DEL").arg(&key), "DEL").await?;
+                super::log_unreadable();
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match self.format.decode(&bytes) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => {
+                super::log_unreadable();
+                Ok(None)
+            }
+        }
+    }
+
+    async fn ping(&self) -> Result<(), TicketStoreError> {
+        Ok(self.redis.send(&redis::cmd("PING"), "PING").await?)
+    }
+}
+
+impl From<RedisError> for TicketStoreError {
+    fn from(error: RedisError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
