@@ -11,7 +11,7 @@ use super::{
 pub(super) enum Connector {
     Postgres(PostgresConnector),
     MySql(MySqlConnector),
-    Sqlite(SqliteConnector),
+    Sqlite(Box<SqliteConnector>),
 }
 
 /// A connection that waits for its next statement.
@@ -51,7 +51,7 @@ impl Connector {
         Ok(match server {
             DatabaseServer::Postgres { .. } => Self::Postgres(PostgresConnector::new(server, prepared)?),
             DatabaseServer::MySql { .. } => Self::MySql(MySqlConnector::new(server, prepared)?),
-            DatabaseServer::Sqlite { file } => Self::Sqlite(SqliteConnector::new(file.as_deref(), access)),
+            DatabaseServer::Sqlite { file } => Self::Sqlite(Box::new(SqliteConnector::new(file.as_deref(), access))),
         })
     }
 

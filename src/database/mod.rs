@@ -5,6 +5,7 @@
 //! own pings the server after each use and gives a connection back that was left in the middle of an answer.
 
 mod connection;
+pub(crate) mod embedded;
 mod engine;
 mod error;
 mod literal;

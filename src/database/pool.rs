@@ -8,7 +8,7 @@ use std::{
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
-    Bind, DatabaseError, DatabaseOptions, Engine, Row, Statement, Unreadable,
+    Bind, DatabaseError, DatabaseOptions, DatabaseServer, Engine, Row, Statement, StatementError, Unreadable,
     connection::{Access, Answer, Connection, Connector, Work},
     error,
 };
@@ -53,13 +53,15 @@ impl Pool {
         let server = error::name(&options.server);
         let connector = Connector::new(&options.server, options.prepared, access)
             .map_err(|error| DatabaseError::new(&server, &error))?;
-        let slots = usize::try_from(options.max_connections.max(1)).unwrap_or(1).min(Semaphore::MAX_PERMITS);
+        // Connections to one memory would lock each other out.
+        let in_memory = matches!(options.server, DatabaseServer::Sqlite { file: None });
+        let slots = if in_memory { 1 } else { usize::try_from(options.max_connections.max(1)).unwrap_or(1) };
         Ok(Self(Arc::new(Inner {
             connector,
             engine: Engine::from(&options.server),
             server,
             timeout: options.timeout,
-            slots: Semaphore::new(slots),
+            slots: Semaphore::new(slots.min(Semaphore::MAX_PERMITS)),
             idle: Mutex::new(vec![]),
         })))
     }
@@ -94,6 +96,17 @@ impl Pool {
     /// [`DatabaseError`] if it did not answer within the time limit.
     pub(crate) async fn ping(&self) -> Result<(), DatabaseError> {
         self.run(Work::Ping).await.map(drop)
+    }
+
+    /// Makes Django's tables in an embedded database.
+    pub(super) async fn migrate(&self) -> Result<(), DatabaseError> {
+        let Connector::Sqlite(connector) = &self.0.connector else { return Ok(()) };
+        connector.migrate().await.map_err(|error| DatabaseError::new(&self.0.server, &error))
+    }
+
+    /// An error of this pool for a statement that cannot be run.
+    pub(super) fn unusable(&self, error: StatementError) -> DatabaseError {
+        DatabaseError::new(&self.0.server, &sqlx::Error::Configuration(error.into()))
     }
 
     /// An error of this pool for a row that cannot be read.

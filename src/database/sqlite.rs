@@ -7,7 +7,7 @@ use std::{
 };
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Sqlite, SqliteConnection,
+    AssertSqlSafe, ConnectOptions, Connection as _, Sqlite, SqliteConnection,
     query::Query,
     sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow},
 };
@@ -44,6 +44,16 @@ impl SqliteConnector {
             }
         };
         Self { options, file: file.map(Path::to_owned), anchor: Mutex::new(None) }
+    }
+
+    /// Makes the file if there is none, and Django's tables in it.
+    pub(super) async fn migrate(&self) -> Result<(), sqlx::Error> {
+        if self.file.is_none() {
+            drop(self.connect().await?);
+        }
+        let mut connection = self.options.clone().create_if_missing(true).connect().await?;
+        sqlx::migrate!().run(&mut connection).await?;
+        connection.close().await
     }
 
     pub(super) async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {

@@ -26,7 +26,16 @@ use crate::{
 ///
 /// [`UserOpenError`] says what is wrong and what to do: the login, the database, a table or column, a statement.
 pub(crate) async fn open(user: &UserOptions, database: &DatabaseOptions) -> Result<Arc<dyn UserStore>, UserOpenError> {
-    let store = sql::SqlUserStore::new(user, Pool::new(database, Access::Read)?)?;
+    open_in(user, Pool::new(database, Access::Read)?).await
+}
+
+/// As [`open`], for a pool that is there already, such as that of the embedded database.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(crate) async fn open_in(user: &UserOptions, pool: Pool) -> Result<Arc<dyn UserStore>, UserOpenError> {
+    let store = sql::SqlUserStore::new(user, pool)?;
     store.try_once().await?;
     Ok(Arc::new(store))
 }

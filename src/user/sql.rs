@@ -149,7 +149,7 @@ impl Lookup {
             FieldKind::Uuid | FieldKind::UuidHex => row.uuid(self.columns.id).map(|id| id.map(UserId::Uuid)),
             FieldKind::Text => row.text(self.columns.id).map(|id| id.map(UserId::Text)),
         };
-        let id = id.and_then(|id| id.ok_or_else(|| Unreadable(self.columns.id))).map_err(unreadable)?;
+        let id = id.and_then(|id| id.ok_or(Unreadable(self.columns.id))).map_err(unreadable)?;
         let is_active = match (self.is_active, self.columns.is_active) {
             (ActiveFlag::Always(flag), _) => flag,
             // Null is falsy.
