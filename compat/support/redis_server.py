@@ -82,9 +82,16 @@ class Certificates:
         self.ca, ca_key = self.folder / "ca.pem", self.folder / "ca.key"
         self.certificate, self.key = self.folder / "server.pem", self.folder / "server.key"
         request, names = self.folder / "server.csr", self.folder / "names"
-        names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n")
+        # Python 3.13 asks for every extension that RFC 5280 does.
+        names.write_text(
+            "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\nauthorityKeyIdentifier=keyid\n"
+        )
+        extensions = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", self.ca, "-days", 30, "-subj", "/CN=compat CA")
+        openssl(
+            *("req", "-x509", *curve, *extensions, "-keyout", ca_key, "-out", self.ca),
+            *("-days", 30, "-subj", "/CN=compat CA"),
+        )
         openssl("req", *curve, "-keyout", self.key, "-out", request, "-subj", "/CN=localhost")
         openssl(
             *("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key, "-CAcreateserial"),
