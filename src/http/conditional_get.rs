@@ -71,12 +71,11 @@ fn parse_etags(text: &str) -> Vec<String> {
 fn is_http_date(text: &str) -> bool {
     let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
     let (day, month, year, time) = match words[..] {
-        [_, day, month, year, time, "GMT"] => (day, month, year, time),
+        [_, day, month, year, time, "GMT"] | [_, month, day, time, year] => (day, month, year, time),
         [_, date, time, "GMT"] => match date.split('-').collect::<Vec<_>>()[..] {
             [day, month, year] => (day, month, year, time),
             _ => return false,
         },
-        [_, month, day, time, year] => (day, month, year, time),
         _ => return false,
     };
     let number = |text: &str| text.parse::<u32>().ok();

@@ -1,4 +1,4 @@
-//! The language of an answer (Django 5.2, middleware/locale.py, utils/translation/trans_real.py).
+//! The language of an answer (Django 5.2, middleware/locale.py, utils/translation/trans\_real.py).
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ impl<'a> Words<'a> {
     }
 
     /// `gettext(english)`.
-    pub(super) fn translate<'b>(&self, english: &'b str) -> &'b str
+    pub(super) fn translate<'b>(self, english: &'b str) -> &'b str
     where
         'a: 'b,
     {
@@ -167,8 +167,8 @@ fn parse_quality(text: &str) -> Option<u32> {
 /// language code is.
 fn cookie(request: &DjangoRequest, name: &str) -> Option<String> {
     let header = request.header(&header::COOKIE)?;
-    let pairs = header.split(';').filter_map(|chunk| chunk.split_once('='));
-    pairs.filter(|(key, _)| key.trim() == name).last().map(|(_, value)| value.trim().to_owned())
+    let mut pairs = header.split(';').filter_map(|chunk| chunk.split_once('='));
+    pairs.rfind(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -1,18 +1,29 @@
 //! The HTTP side: the ticket view as Django's middleware and Django REST framework would answer it.
 
 mod answer;
+mod authentication;
 mod conditional_get;
 mod cors;
 mod gzip;
+mod health;
 mod host;
 mod language;
+mod metadata;
+mod middleware;
 mod negotiation;
 mod options;
 mod pages;
 mod paths;
 mod pattern;
+mod rejection;
 mod request;
+mod router;
 mod security;
+mod state;
+mod throttling;
+mod ticket_view;
+#[cfg(test)]
+mod vectors;
 
 pub(crate) use options::{
     AuthenticationClass, CorsOptions, HttpOptions, LanguageOptions, Middleware, Renderer, SecurityOptions, Throttle,
@@ -20,3 +31,6 @@ pub(crate) use options::{
 };
 pub(crate) use pattern::PatternError;
 pub(crate) use request::Peer;
+pub(crate) use router::router;
+pub(crate) use state::{HttpParts, HttpState};
+pub(crate) use throttling::{Decision, ThrottleStore};

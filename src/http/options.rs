@@ -48,6 +48,7 @@ pub(crate) enum Middleware {
 
 /// `SECURE_*`.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of Django's")]
 pub(crate) struct SecurityOptions {
     pub(crate) content_type_nosniff: bool,
     /// Joined with `,` already.

@@ -1,0 +1,55 @@
+//! Every URL on one screen.
+
+use std::{convert::Infallible, sync::Arc, time::SystemTime};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+    routing::get,
+};
+use bytes::Bytes;
+use futures_util::stream;
+use http::StatusCode;
+
+use super::{health::Health, request::DjangoRequest, state::HttpState};
+
+/// The health endpoints, and everything else as Django would answer it.
+///
+/// Health comes before host check and redirects. The server puts a [`Peer`](super::Peer) into each request's
+/// extensions.
+pub(crate) fn router(state: HttpState) -> Router {
+    let prefix = health_prefix(&state.health_path_prefix);
+    Router::new()
+        .without_v07_checks()
+        .route(&format!("{prefix}/healthz"), get(async || Health::alive()))
+        .route(&format!("{prefix}/readyz"), get(ready))
+        .fallback(django)
+        .with_state(Arc::new(state))
+}
+
+async fn ready(State(state): State<Arc<HttpState>>) -> Response {
+    state.health.ready().await
+}
+
+async fn django(State(state): State<Arc<HttpState>>, request: Request) -> Response {
+    let (parts, _unread) = request.into_parts();
+    let request = DjangoRequest::new(parts, state.options.secure_proxy_ssl_header.as_ref());
+    let answer = state.respond(&request, SystemTime::now()).await;
+    let body = match answer.status {
+        // Of unknown length, or a Content-Length of 0 would be added, which is not that of the answer spared.
+        StatusCode::NOT_MODIFIED => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
+        _ => Body::from(answer.body),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    response
+}
+
+/// `[health] path_prefix` as a path that the router takes literally, whatever is in it.
+fn health_prefix(prefix: &str) -> String {
+    let prefix = prefix.trim_matches('/').replace('{', "{{").replace('}', "}}");
+    if prefix.is_empty() { prefix } else { format!("/{prefix}") }
+}

@@ -1,0 +1,61 @@
+//! What the HTTP side works with, built once.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use super::{
+    cors::Cors, health::Health, options::HttpOptions, paths::Views, pattern::PatternError, request::header_of_meta,
+    security::SslRedirect, throttling::ThrottleStore,
+};
+use crate::{access_token::Verifier, ticket::TicketStore, user::UserStore};
+
+/// The parts that the HTTP side is put together from.
+pub(crate) struct HttpParts {
+    pub(crate) options: HttpOptions,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) tickets: Arc<dyn TicketStore>,
+    pub(crate) throttles: Arc<dyn ThrottleStore>,
+    /// `[health] path_prefix`.
+    pub(crate) health_path_prefix: String,
+}
+
+/// [`HttpParts`], with every pattern compiled.
+pub(crate) struct HttpState {
+    pub(super) options: HttpOptions,
+    /// `AUTH_HEADER_NAME`; none if no header can have that name.
+    pub(super) auth_header: Option<HeaderName>,
+    pub(super) views: Views,
+    pub(super) cors: Cors,
+    pub(super) ssl_redirect: SslRedirect,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) users: Arc<dyn UserStore>,
+    pub(super) tickets: Arc<dyn TicketStore>,
+    pub(super) throttles: Arc<dyn ThrottleStore>,
+    pub(super) health: Health,
+    pub(super) health_path_prefix: String,
+}
+
+impl HttpState {
+    /// Compiles the patterns of the settings.
+    ///
+    /// # Errors
+    ///
+    /// [`PatternError`] names the one that cannot be used.
+    pub(crate) fn new(parts: HttpParts) -> Result<Self, PatternError> {
+        Ok(Self {
+            views: Views::new(&parts.options.views)?,
+            cors: Cors::new(&parts.options.cors)?,
+            ssl_redirect: SslRedirect::new(&parts.options)?,
+            health: Health::new(Arc::clone(&parts.users), Arc::clone(&parts.tickets)),
+            auth_header: header_of_meta(&parts.verifier.options().auth_header_name),
+            health_path_prefix: parts.health_path_prefix,
+            options: parts.options,
+            verifier: parts.verifier,
+            users: parts.users,
+            tickets: parts.tickets,
+            throttles: parts.throttles,
+        })
+    }
+}
