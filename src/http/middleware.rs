@@ -93,7 +93,12 @@ impl HttpState {
         match part {
             Middleware::Cors => self.cors.add_response_headers(request, &mut answer),
             Middleware::Security => add_security_headers(request, &mut answer, &self.options),
-            Middleware::Session if context.session_accessed => answer.vary_on("Cookie"),
+            // SessionAuthentication asks `request.user`, which only AuthenticationMiddleware takes from the session.
+            Middleware::Session if context.session_accessed => {
+                if self.options.middleware.contains(&Middleware::Authentication) {
+                    answer.vary_on("Cookie");
+                }
+            }
             Middleware::Common => return self.finish_common(request, answer),
             Middleware::XFrameOptions => add_frame_options(&mut answer, &self.options),
             Middleware::Locale => add_language_headers(&mut answer, &context.language),
