@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import django
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "src" / "settings" / "django_settings.py"
@@ -195,6 +196,13 @@ def test_no_target_and_no_manage_py_is_said(read):
         "file": None,
         "line": None,
     }
+
+
+def test_a_manage_py_that_chooses_is_said(read):
+    assert read("choosing", code=1)["error"]["message"] == (
+        "manage.py chooses among DJANGO_SETTINGS_MODULE=mysite.settings.local, "
+        "DJANGO_SETTINGS_MODULE=mysite.settings.tests: name the target"
+    )
 
 
 def test_a_target_that_does_not_exist_is_said(read):
@@ -452,8 +460,6 @@ TEXT = {"kind": "text"}
 @pytest.fixture
 def integer():
     """What SQLite's Django says of an integer column: 64 bits since 5.0, unbounded before."""
-    import django
-
     bounded = django.VERSION >= (5, 0)
     return {"kind": "integer", "min": -(2**63) if bounded else None, "max": 2**63 - 1 if bounded else None}
 
@@ -519,13 +525,11 @@ def test_a_quoted_schema_stays_quoted(item, integer):
 
 
 def test_a_filtering_manager_keeps_its_conditions_and_joins(item):
-    import django
-
     compared = django.VERSION >= (6, 0)  # since then booleans are compared with a parameter
     user, company = '"people_presentuser"', '"people_company"'
     expected = (
         'SELECT {u}."id", {u}."password", {u}."email" FROM {u} INNER JOIN {c} ON ({u}."company_id" = {c}."id") '
-        "WHERE ({c}.\"name\" LIKE %s ESCAPE '\\' AND {deleted} AND {u}.\"id\" = %s) LIMIT 21"
+        'WHERE ({c}."name" LIKE %s ESCAPE \'\\\' AND {deleted} AND {u}."id" = %s) LIMIT 21'
     ).format(u=user, c=company, deleted='%s."deleted" = %%s' % user if compared else 'NOT %s."deleted"' % user)
     found = item("user", {"AUTH_USER_MODEL": "people.PresentUser"})
     assert found["unsupported"] == []
@@ -758,6 +762,8 @@ def test_postgresql_integers_have_their_columns_range(item):
     assert found["unsupported"] == []
 
 
+# What Django asks for by default.
+CHARSET = "utf8mb4" if django.VERSION >= (5, 2) else "utf8"
 MYSQL = {"engine": "django.db.backends.mysql", "vendor": "mysql"}
 
 
@@ -790,7 +796,7 @@ def test_mysql_settings_are_handed_over(item):
         user="web",
         password="pw",
         name="shop",
-        charset="utf8mb4",
+        charset=CHARSET,
         tls=tls("verify-full", "/etc/ca.pem"),
     )
 
@@ -810,7 +816,7 @@ def test_mysql_option_files_complete_what_the_settings_leave_out(item, home):
         user="given",
         password="p w#",
         name="shop",
-        charset="utf8mb4",
+        charset=CHARSET,
         tls=tls("verify-ca", "/etc/ca.pem"),
     )
 
@@ -819,6 +825,34 @@ def test_mysql_option_files_complete_what_the_settings_leave_out(item, home):
 def test_a_mysql_host_that_is_a_path_is_a_socket(item):
     found = item("database", mysql(NAME="shop", USER="web", HOST="/tmp/mysqld.sock"))
     assert (found["unix_socket"], found["host"]) == ("/tmp/mysqld.sock", "localhost")
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [
+        ({}, None),
+        ({"ssl": {"ca": "/etc/ca.pem"}}, "verify-full"),
+        ({"ssl": {"ca": "/etc/ca.pem", "check_hostname": False}}, "verify-ca"),
+        ({"ssl_ca": "/etc/ca.pem"}, "require"),
+        ({"ssl_ca": "/etc/ca.pem", "ssl_verify_identity": True}, "verify-full"),
+    ],
+)
+def test_pymysql_prefers_sockets_and_checks_what_it_says(read, home, options, mode):
+    pytest.importorskip("pymysql", reason="PyMySQL is not installed")
+    (home / "my.cnf").write_text("[client]\nuser=web\nsocket=/tmp/no.sock\n[mysqld]\nuser=no\n")
+    options = dict(options, read_default_file=str(home / "my.cnf"))
+    document = read("pymysql", "mysite.settings", environment={"MYSQL_OPTIONS": json.dumps(options)})
+    assert document["items"]["database"]["value"] == database(
+        **MYSQL,
+        host="db.example",
+        port=3306,
+        user="web",
+        password="pw",
+        name="shop",
+        charset=CHARSET,
+        tls=tls(mode, "/etc/ca.pem" if mode else None),
+        unix_socket="/tmp/no.sock",
+    )
 
 
 # cache

@@ -310,11 +310,11 @@ def manage_py_variables():
         return {}
     with open(path, encoding="utf-8") as file:
         tree = ast.parse(file.read(), path)
-    found = {}
-    for node in ast.walk(tree):
-        pair = environment_write(node)
-        if pair and pair[0].startswith("DJANGO_"):
-            found.setdefault(*pair)
+    pairs = sorted({pair for pair in map(environment_write, ast.walk(tree)) if pair and pair[0].startswith("DJANGO_")})
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        choices = ", ".join("%s=%s" % pair for pair in pairs)
+        raise LookupError("manage.py chooses among %s: name the target" % choices)
     return found
 
 
@@ -369,7 +369,9 @@ def set_up():
     if apps.ready:
         return
     if not os.environ.get("DJANGO_CONFIGURATION"):
-        said = manage_py_variables()
+        said = {}
+        with contextlib.suppress(LookupError, SyntaxError):
+            said = manage_py_variables()
         if said.get("DJANGO_SETTINGS_MODULE") == os.environ.get("DJANGO_SETTINGS_MODULE"):
             os.environ.update({name: said[name] for name in ("DJANGO_CONFIGURATION",) if name in said})
     if os.environ.get("DJANGO_CONFIGURATION"):
@@ -436,9 +438,15 @@ def overridden(cls, base, declared=()):
         for name, value in vars(between).items():
             if name in declared or name in names or not hasattr(base, name) or name in CLASS_ATTRIBUTES:
                 continue
-            if value is not vars(base).get(name, NOTHING):
+            if value is not vars(base).get(name, NOTHING) and not is_documentation(value, getattr(base, name)):
                 names.append(name)
     return sorted(names)
+
+
+def is_documentation(method, original):
+    """Whether a method is the original in a wrapper of drf-spectacular, which describes it for OpenAPI."""
+    wrapper = getattr(method, "__globals__", {}).get("__name__", "")
+    return wrapper.startswith("drf_spectacular.") and inspect.unwrap(method) is inspect.unwrap(original)
 
 
 NOTHING = object()
@@ -446,6 +454,7 @@ CLASS_ATTRIBUTES = {
     "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__parameters__",
     "__orig_bases__", "__firstlineno__", "__static_attributes__", "__annotate__", "__annotate_func__",
     "__annotations_cache__", "__abstractmethods__", "_abc_impl", "__slots__", "__hash__", "__init_subclass__",
+    "__repr__", "__str__",
 }  # fmt: skip
 
 
@@ -1284,7 +1293,8 @@ def mysql(connection, found):
     pure = getattr(mysql_driver(connection), "__name__", "").startswith("pymysql")
     file = mysql_options(params.get("read_default_file"), params.get("read_default_group"), pure)
     host = params.get("host") or file.get("host") or "localhost"
-    socket = params.get("unix_socket") or (None if params.get("host") else file.get("socket"))
+    # PyMySQL prefers a socket that is named anywhere; mysqlclient takes one for `localhost` alone.
+    socket = params.get("unix_socket") or (file.get("socket") if pure else None)
     if socket is None and not pure and host == "localhost" and file.get("protocol", "socket").lower() != "tcp":
         sockets = [file.get("socket"), os.environ.get("MYSQL_UNIX_PORT"), *MYSQL_SOCKETS]
         socket = next((path for path in sockets if path and os.path.exists(path)), None)
@@ -1300,6 +1310,12 @@ def mysql(connection, found):
     )
     unsupported = found["unsupported"]
     unsupported += ["the connection option %s" % name for name in sorted(set(params) - MYSQL_KNOWN)]
+    ssl = params.get("ssl")
+    if ssl and not isinstance(ssl, (dict, bool)):
+        unsupported.append("the connection option ssl is a %s" % path_of(ssl))
+    elif isinstance(ssl, dict):
+        known = {"ca", "cert", "key", "check_hostname", "verify_mode"}
+        unsupported += ["the connection option ssl[%r]" % name for name in sorted(set(ssl) - known)]
     command = params.get("init_command") or ""
     if command and not re.fullmatch(
         r"(?i)\s*set\s+(session\s+)?(sql_mode|storage_engine|default_storage_engine|names)\b[^;]*;?\s*", command
@@ -1357,28 +1373,49 @@ def mysql_value(text):
     return re.split(r"\s+#", text)[0].strip()
 
 
+MYSQL_MODES = {
+    "DISABLED": "disable",
+    "PREFERRED": "prefer",
+    "REQUIRED": "require",
+    "VERIFY_CA": "verify-ca",
+    "VERIFY_IDENTITY": "verify-full",
+}
+
+
 def mysql_tls(params, file, pure):
-    """TLS in libpq's words. mysqlclient checks what `ssl_mode` says, PyMySQL whatever it has a CA for."""
-    ssl = params.get("ssl") or {}
+    """TLS in libpq's words."""
+    ssl = params.get("ssl")
     ssl = ssl if isinstance(ssl, dict) else {}
-    one = {
+    paths = {
         name: ssl.get(name) or params.get("ssl_" + name) or file.get("ssl_" + name) for name in ("ca", "cert", "key")
     }
-    words = {
-        "DISABLED": "disable", "PREFERRED": "prefer", "REQUIRED": "require",
-        "VERIFY_CA": "verify-ca", "VERIFY_IDENTITY": "verify-full",
-    }  # fmt: skip
     said = params.get("ssl_mode") or file.get("ssl_mode")
-    mode = words.get(str(said).upper()) if said else None
     if params.get("ssl_disabled"):
         mode = "disable"
-    elif mode is None and (params.get("ssl") or one["ca"] or one["cert"]):
-        checks_name = ssl.get("check_hostname", True) if "ssl" in params else params.get("ssl_verify_identity")
-        mode = ("verify-full" if pure and checks_name else "verify-ca") if one["ca"] else "require"
-    elif mode is None:
-        mode = "disable" if pure else None
-    paths = [path and os.path.abspath(os.path.expanduser(str(path))) for path in (one["ca"], one["cert"], one["key"])]
-    return dict(zip(("mode", "root_certificate", "client_certificate", "client_key"), [mode] + paths))
+    elif pure:
+        mode = pymysql_mode(params, ssl, paths)
+    elif said:
+        mode = MYSQL_MODES.get(str(said).upper())
+    elif paths["ca"]:
+        mode = "verify-ca"
+    else:
+        mode = "require" if params.get("ssl") or paths["cert"] else None
+    files = [path and os.path.abspath(os.path.expanduser(str(path))) for path in paths.values()]
+    return dict(zip(("mode", "root_certificate", "client_certificate", "client_key"), [mode, *files]))
+
+
+def pymysql_mode(params, ssl, paths):
+    """What PyMySQL checks (pymysql/connections.py): with `ssl_*` arguments only what they ask for, with `ssl` or an
+    option file whatever it has a CA for."""
+    if any(params.get("ssl_" + name) for name in ("ca", "cert", "key", "verify_cert", "verify_identity")):
+        if params.get("ssl_verify_identity"):
+            return "verify-full"
+        return "verify-ca" if params.get("ssl_verify_cert") else "require"
+    if not params.get("ssl") and not any(paths.values()):
+        return None
+    if not paths["ca"] or str(ssl.get("verify_mode", True)).lower() in ("none", "false", "0"):
+        return "require"
+    return "verify-full" if ssl.get("check_hostname", True) else "verify-ca"
 
 
 def sqlite(connection, found):
