@@ -70,9 +70,8 @@ impl Compressor {
             Ok(_) if decompressed.len() > limit => Err(Unreadable),
             // lz4_flex finds nothing in what does not begin with a frame, where Python's decompressor raises. No serializer
             // writes nothing.
-            Ok(0) => Ok(None),
+            Ok(0) | Err(_) => Ok(None),
             Ok(_) => Ok(Some(decompressed)),
-            Err(_) => Ok(None),
         }
     }
 }

@@ -5,6 +5,7 @@ mod key;
 mod msgpack;
 mod options;
 pub(crate) mod pickle;
+pub(crate) mod throttle;
 mod value;
 #[cfg(test)]
 mod vectors;

@@ -1,4 +1,4 @@
-//! MessagePack of one plain value, as `msgpack.dumps` writes it and `msgpack.loads(raw=False)` reads it (msgpack 1.1).
+//! `msgpack` of one plain value, as `msgpack.dumps` writes it and `msgpack.loads(raw=False)` reads it (msgpack 1.1).
 
 use num_bigint::BigInt;
 
@@ -14,8 +14,9 @@ pub(crate) fn dumps(value: &Value) -> Option<Vec<u8>> {
         Value::Float(number) => Some([&[0xcb][..], &number.to_be_bytes()].concat()),
         Value::Str(text) => with_length(text.as_bytes(), 0xd9, text.len() < 32),
         Value::Bytes(bytes) => with_length(bytes, 0xc4, false),
-        Value::Int(_) | Value::BigInt(_) => None,
-        Value::LoneSurrogates | Value::Uuid(_) | Value::List(_) | Value::Dict(_) => None,
+        Value::Int(_) | Value::BigInt(_) | Value::LoneSurrogates | Value::Uuid(_) | Value::List(_) | Value::Dict(_) => {
+            None
+        }
     }
 }
 

@@ -87,21 +87,20 @@ impl Redis {
     /// As [`send`](Self::send).
     pub(crate) async fn take(&self, key: &str) -> Result<Option<Vec<u8>>, RedisError> {
         self.with_link(async |link: &Link| {
-            let instead = match link.instead_of_getdel.get() {
-                Some(instead) => *instead,
-                None => {
-                    let refused = match link.send(redis::cmd("GETDEL").arg(key), "GETDEL").await {
-                        Err(cause @ Cause::Refused { .. }) => cause,
-                        answer => return answer,
-                    };
-                    let instead = match refused.code() {
-                        // GETDEL has no other error of this kind.
-                        Some("ERR") => InsteadOfGetDel::Transaction,
-                        Some("NOPERM") => InsteadOfGetDel::Pair,
-                        _ => return Err(refused),
-                    };
-                    *link.instead_of_getdel.get_or_init(|| instead)
-                }
+            let instead = if let Some(instead) = link.instead_of_getdel.get() {
+                *instead
+            } else {
+                let refused = match link.send(redis::cmd("GETDEL").arg(key), "GETDEL").await {
+                    Err(cause @ Cause::Refused { .. }) => cause,
+                    answer => return answer,
+                };
+                let instead = match refused.code() {
+                    // GETDEL has no other error of this kind.
+                    Some("ERR") => InsteadOfGetDel::Transaction,
+                    Some("NOPERM") => InsteadOfGetDel::Pair,
+                    _ => return Err(refused),
+                };
+                *link.instead_of_getdel.get_or_init(|| instead)
             };
             let mut pipeline = Pipeline::new();
             pipeline.cmd("GET").arg(key).cmd("DEL").arg(key);
@@ -159,8 +158,9 @@ impl Shared {
             match &*state {
                 State::Up(link) if !link.is_closed() => return Ok(Arc::clone(link)),
                 State::Down { error, until, .. } if Instant::now() < *until => return Err(error.clone()),
-                State::Dialling(outcome) => outcome.clone(),
-                State::Down { .. } | State::Idle | State::Up(_) => self.start_dialling(&mut state),
+                // Without its sender the attempt died with the runtime that it ran on.
+                State::Dialling(outcome) if outcome.has_changed().is_ok() => outcome.clone(),
+                _ => self.start_dialling(&mut state),
             }
         };
         match outcome.wait_for(Option::is_some).await.as_deref() {

@@ -51,8 +51,12 @@ impl Cause {
     /// Whether another connection might do better: this one is gone, silent, or at a server that is no primary (now).
     pub(super) fn ends_connection(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::TimedOut(_) | Self::Lost | Self::LoginRefused(_) | Self::NoPrimary(_) => true,
-            Self::Unexpected { .. } => true,
+            Self::Connect(_)
+            | Self::TimedOut(_)
+            | Self::Lost
+            | Self::LoginRefused(_)
+            | Self::NoPrimary(_)
+            | Self::Unexpected { .. } => true,
             Self::Refused { code, .. } => matches!(code.as_str(), "READONLY" | "MASTERDOWN" | "NOAUTH" | "UNBLOCKED"),
         }
     }

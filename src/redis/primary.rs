@@ -106,7 +106,8 @@ impl BySentinel {
                 Ok(Ok(link)) => return Ok(link),
                 Ok(Err(error)) => tried.push(error.to_string()),
                 Err(_) => {
-                    tried.push(format!("Redis at {}: no answer within {} ms", endpoint.name(), limit.as_millis() / 2))
+                    let cause = Cause::TimedOut(limit / 2);
+                    tried.push(RedisError { address: endpoint.name().into(), cause }.to_string());
                 }
             }
         }

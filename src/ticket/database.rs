@@ -197,12 +197,11 @@ impl Clock {
             Self::In(zone) => (zone.clone(), ""),
         };
         let time = timestamp.to_zoned(zone).datetime();
-        let mut text = time.strftime("%Y-%m-%d %H:%M:%S").to_string();
-        let microseconds = time.subsec_nanosecond() / 1000;
-        if with_fraction && microseconds != 0 {
-            text.push_str(&format!(".{microseconds:06}"));
+        let seconds = time.strftime("%Y-%m-%d %H:%M:%S");
+        match time.subsec_nanosecond() / 1000 {
+            microseconds @ 1.. if with_fraction => format!("{seconds}.{microseconds:06}{offset}"),
+            _ => format!("{seconds}{offset}"),
         }
-        text + offset
     }
 }
 
@@ -257,7 +256,7 @@ mod tests {
         assert_eq!(utc.exactly(time(0)), "2026-11-23 11:49:36");
         let local = Clock::new(Engine::MySql, Some("America/New_York")).unwrap();
         assert_eq!(local.second(time(0)), "2026-11-23 06:49:36");
-        let summer = time(0) - Duration::from_secs(150 * 86_400);
+        let summer = time(0) - Duration::from_hours(150 * 24);
         assert_eq!(local.second(summer), "2026-06-26 07:49:36");
         // PostgreSQL keeps an instant, whatever the zone.
         let instant = Clock::new(Engine::Postgres, Some("America/New_York")).unwrap();

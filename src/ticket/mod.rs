@@ -23,7 +23,7 @@ pub(crate) use open::{OpenError, open};
 pub(crate) use redis::RedisTicketStore;
 
 /// How long django-channels-jwt keeps a ticket, whatever the cache's `TIMEOUT` says.
-pub(crate) const TICKET_LIFETIME: Duration = Duration::from_secs(600);
+pub(crate) const TICKET_LIFETIME: Duration = Duration::from_mins(10);
 
 /// The one-time key to a socket, which the Python package calls `uuid`.
 ///

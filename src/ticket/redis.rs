@@ -66,13 +66,11 @@ impl TicketStore for RedisTicketStore {
             }
             Err(error) => return Err(error.into()),
         };
-        match self.format.decode(&bytes) {
-            Ok(value) => Ok(Some(value)),
-            Err(_) => {
-                super::log_unreadable();
-                Ok(None)
-            }
+        let value = self.format.decode(&bytes).ok();
+        if value.is_none() {
+            super::log_unreadable();
         }
+        Ok(value)
     }
 
     async fn ping(&self) -> Result<(), TicketStoreError> {

@@ -4,7 +4,9 @@
 //! Unpickling runs whatever a pickle names. Here nothing is interpreted: the few callables that CPython's own pickler
 //! writes for these types are known by name, and every other pickle is refused.
 
+mod cursor;
 mod read;
+mod text;
 mod write;
 
 pub(crate) use read::{Refused, loads};

@@ -1,17 +1,19 @@
 //! Reads those pickles and no others.
 
-use num_bigint::{BigInt, Sign};
+use num_bigint::BigInt;
 use uuid::Uuid;
 
-use super::op;
+use super::{
+    cursor::Cursor,
+    op,
+    text::{decimal, unescaped},
+};
 use crate::python::Value;
 
 /// The longest pickle that is looked at. A user's id has no more.
 const MAX_LENGTH: usize = 64 * 1024;
 /// Entries on the stack and in the memo: the longest of our forms, a UUID in protocol 0, has 7 memoized.
 const MAX_ENTRIES: usize = 32;
-/// `sys.get_int_max_str_digits()`: longer decimal texts are a `ValueError` in Python.
-const MAX_DIGITS: usize = 4300;
 
 /// The bytes are no pickle of a user's id. What they are is not said, so that no log shows a cached value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +29,7 @@ pub(crate) fn loads(bytes: &[u8]) -> Result<Value, Refused> {
     if bytes.len() > MAX_LENGTH {
         return Err(Refused);
     }
-    let mut reader = Reader { rest: bytes, stack: Vec::new(), memo: Vec::new() };
+    let mut reader = Reader { bytes: Cursor { rest: bytes }, stack: Vec::new(), memo: Vec::new() };
     loop {
         if let Some(value) = reader.step()? {
             return Ok(value);
@@ -81,15 +83,15 @@ enum Atom {
 }
 
 struct Reader<'a> {
-    rest: &'a [u8],
+    bytes: Cursor<'a>,
     stack: Vec<Entry>,
     memo: Vec<(u32, Entry)>,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     /// Executes one opcode; the value, once `STOP` is reached.
     fn step(&mut self) -> Result<Option<Value>, Refused> {
-        match self.byte()? {
+        match self.bytes.byte()? {
             op::STOP => return self.pop_value().map(Some),
             op::PROTO => self.protocol()?,
             op::FRAME => self.frame()?,
@@ -110,11 +112,11 @@ impl<'a> Reader<'a> {
             }
             code @ (op::BINBYTES | op::SHORT_BINBYTES | op::BINBYTES8) => {
                 let length = match code {
-                    op::SHORT_BINBYTES => self.byte()?.into(),
-                    op::BINBYTES => self.length::<4>()?,
-                    _ => self.length::<8>()?,
+                    op::SHORT_BINBYTES => self.bytes.byte()?.into(),
+                    op::BINBYTES => self.bytes.length::<4>()?,
+                    _ => self.bytes.length::<8>()?,
                 };
-                let bytes = self.take(length)?.to_vec();
+                let bytes = self.bytes.take(length)?.to_vec();
                 self.push_value(Value::Bytes(bytes))?;
             }
             op::MARK => self.push(Entry::Mark)?,
@@ -140,7 +142,7 @@ impl<'a> Reader<'a> {
                 self.set_items(atoms)?;
             }
             op::GLOBAL => {
-                let (module, name) = (self.line()?, self.line()?);
+                let (module, name) = (self.bytes.line()?, self.bytes.line()?);
                 let global = Global::named(module, name).ok_or(Refused)?;
                 self.push(Entry::Atom(Atom::Global(global)))?;
             }
@@ -163,30 +165,30 @@ impl<'a> Reader<'a> {
     }
 
     fn protocol(&mut self) -> Result<(), Refused> {
-        if self.byte()? > super::HIGHEST_PROTOCOL { Err(Refused) } else { Ok(()) }
+        if self.bytes.byte()? > super::HIGHEST_PROTOCOL { Err(Refused) } else { Ok(()) }
     }
 
     /// As CPython, asks only that the whole frame be there.
     fn frame(&mut self) -> Result<(), Refused> {
-        if self.length::<8>()? > self.rest.len() { Err(Refused) } else { Ok(()) }
+        if self.bytes.length::<8>()? > self.bytes.rest.len() { Err(Refused) } else { Ok(()) }
     }
 
     fn integer(&mut self, code: u8) -> Result<Value, Refused> {
         Ok(match code {
-            op::BININT1 => Value::Int(self.byte()?.into()),
-            op::BININT2 => Value::Int(u16::from_le_bytes(self.array()?).into()),
-            op::BININT => Value::Int(i32::from_le_bytes(self.array()?).into()),
+            op::BININT1 => Value::Int(self.bytes.byte()?.into()),
+            op::BININT2 => Value::Int(u16::from_le_bytes(self.bytes.array()?).into()),
+            op::BININT => Value::Int(i32::from_le_bytes(self.bytes.array()?).into()),
             op::LONG1 | op::LONG4 => {
-                let length = if code == op::LONG1 { self.byte()?.into() } else { self.length::<4>()? };
-                BigInt::from_signed_bytes_le(self.take(length)?).into()
+                let length = if code == op::LONG1 { self.bytes.byte()?.into() } else { self.bytes.length::<4>()? };
+                BigInt::from_signed_bytes_le(self.bytes.take(length)?).into()
             }
-            op::INT => match self.line()? {
+            op::INT => match self.bytes.line()? {
                 b"01" => Value::Bool(true),
                 b"00" => Value::Bool(false),
                 line => decimal(line)?,
             },
             _ => {
-                let line = self.line()?;
+                let line = self.bytes.line()?;
                 decimal(line.strip_suffix(b"L").unwrap_or(line))?
             }
         })
@@ -194,20 +196,20 @@ impl<'a> Reader<'a> {
 
     fn float(&mut self, code: u8) -> Result<Value, Refused> {
         if code == op::BINFLOAT {
-            return Ok(Value::Float(f64::from_be_bytes(self.array()?)));
+            return Ok(Value::Float(f64::from_be_bytes(self.bytes.array()?)));
         }
-        let text = std::str::from_utf8(self.line()?).map_err(|_| Refused)?;
+        let text = std::str::from_utf8(self.bytes.line()?).map_err(|_| Refused)?;
         text.parse().map(Value::Float).map_err(|_| Refused)
     }
 
     fn text(&mut self, code: u8) -> Result<String, Refused> {
         let length = match code {
-            op::UNICODE => return unescaped(self.line()?),
-            op::SHORT_BINUNICODE => self.byte()?.into(),
-            op::BINUNICODE => self.length::<4>()?,
-            _ => self.length::<8>()?,
+            op::UNICODE => return unescaped(self.bytes.line()?),
+            op::SHORT_BINUNICODE => self.bytes.byte()?.into(),
+            op::BINUNICODE => self.bytes.length::<4>()?,
+            _ => self.bytes.length::<8>()?,
         };
-        String::from_utf8(self.take(length)?.to_vec()).map_err(|_| Refused)
+        String::from_utf8(self.bytes.take(length)?.to_vec()).map_err(|_| Refused)
     }
 
     fn short_tuple(&mut self, length: usize) -> Result<(), Refused> {
@@ -288,12 +290,12 @@ impl<'a> Reader<'a> {
 
     fn memo_index(&mut self, code: u8, as_line: u8, as_byte: u8) -> Result<u32, Refused> {
         if code == as_line {
-            let text = std::str::from_utf8(self.line()?).map_err(|_| Refused)?;
+            let text = std::str::from_utf8(self.bytes.line()?).map_err(|_| Refused)?;
             text.parse().map_err(|_| Refused)
         } else if code == as_byte {
-            Ok(self.byte()?.into())
+            Ok(self.bytes.byte()?.into())
         } else {
-            Ok(u32::from_le_bytes(self.array()?))
+            Ok(u32::from_le_bytes(self.bytes.array()?))
         }
     }
 
@@ -337,86 +339,6 @@ impl<'a> Reader<'a> {
         atoms.reverse();
         Ok(atoms)
     }
-
-    fn byte(&mut self) -> Result<u8, Refused> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Refused> {
-        let (array, rest) = self.rest.split_first_chunk().ok_or(Refused)?;
-        self.rest = rest;
-        Ok(*array)
-    }
-
-    /// A length in `N` bytes, little end first.
-    fn length<const N: usize>(&mut self) -> Result<usize, Refused> {
-        let bytes = self.array::<N>()?;
-        bytes.iter().rev().try_fold(0_usize, |length, byte| {
-            length.checked_mul(256).and_then(|length| length.checked_add((*byte).into())).ok_or(Refused)
-        })
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Refused> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Refused)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn line(&mut self) -> Result<&'a [u8], Refused> {
-        let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or(Refused)?;
-        let line = self.take(end)?;
-        self.byte()?;
-        Ok(line)
-    }
-}
-
-/// Digits with an optional sign, as the pickler writes them.
-fn decimal(text: &[u8]) -> Result<Value, Refused> {
-    let (sign, digits) = match text {
-        [b'-', digits @ ..] => (Sign::Minus, digits),
-        digits => (Sign::Plus, digits),
-    };
-    if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Refused);
-    }
-    let number = BigInt::parse_bytes(digits, 10).ok_or(Refused)?;
-    Ok(if sign == Sign::Minus { -number } else { number }.into())
-}
-
-/// `bytes.decode("raw-unicode-escape")`: Latin-1, but for `\uXXXX` and `\UXXXXXXXX`.
-fn unescaped(line: &[u8]) -> Result<String, Refused> {
-    let mut text = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        text.push(char::from(*first));
-        if *first != b'\\' {
-            continue;
-        }
-        let Some((kind, after)) = rest.split_first() else {
-            continue;
-        };
-        rest = after;
-        let digits = match kind {
-            b'u' => 4,
-            b'U' => 8,
-            other => {
-                text.push(char::from(*other));
-                continue;
-            }
-        };
-        let (digits, after) = rest.split_at_checked(digits).ok_or(Refused)?;
-        rest = after;
-        if !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(Refused);
-        }
-        let digits = std::str::from_utf8(digits).map_err(|_| Refused)?;
-        let code = u32::from_str_radix(digits, 16).map_err(|_| Refused)?;
-        text.pop();
-        // A lone surrogate is a text that no database takes.
-        text.push(char::from_u32(code).ok_or(Refused)?);
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -458,7 +380,7 @@ mod tests {
         }
         pickle.push(b'.');
         refused(&pickle);
-        refused(&[b'('; MAX_LENGTH]);
+        refused(&vec![b'('; MAX_LENGTH]);
     }
 
     #[test]
