@@ -3,8 +3,10 @@
 use sqlx::Connection as _;
 
 use super::{
-    Bind, DatabaseServer, Prepared, Row, Statement, mysql::MySqlConnector, postgres::PostgresConnector,
-    sqlite::SqliteConnector,
+    Bind, DatabaseOptions, DatabaseServer, Row, Statement,
+    mysql::MySqlConnector,
+    postgres::PostgresConnector,
+    sqlite::{FileIdentity, SqliteConnector},
 };
 
 /// How to make connections.
@@ -18,7 +20,7 @@ pub(super) enum Connector {
 pub(super) enum Connection {
     Postgres { raw: sqlx::PgConnection, named: bool },
     MySql { raw: sqlx::MySqlConnection, named: bool },
-    Sqlite { raw: sqlx::SqliteConnection },
+    Sqlite { raw: sqlx::SqliteConnection, file: Option<FileIdentity> },
 }
 
 /// What a connection is asked for.
@@ -47,11 +49,14 @@ pub(crate) enum Access {
 }
 
 impl Connector {
-    pub(super) fn new(server: &DatabaseServer, prepared: Prepared, access: Access) -> Result<Self, sqlx::Error> {
+    pub(super) fn new(options: &DatabaseOptions, access: Access) -> Result<Self, sqlx::Error> {
+        let (server, prepared) = (&options.server, options.prepared);
         Ok(match server {
             DatabaseServer::Postgres { .. } => Self::Postgres(PostgresConnector::new(server, prepared)?),
             DatabaseServer::MySql { .. } => Self::MySql(MySqlConnector::new(server, prepared)?),
-            DatabaseServer::Sqlite { file } => Self::Sqlite(Box::new(SqliteConnector::new(file.as_deref(), access))),
+            DatabaseServer::Sqlite { file } => {
+                Self::Sqlite(Box::new(SqliteConnector::new(file.as_deref(), access, options.timeout)))
+            }
         })
     }
 
@@ -61,7 +66,17 @@ impl Connector {
                 connector.connect().await.map(|(raw, named)| Connection::Postgres { raw, named })
             }
             Self::MySql(connector) => connector.connect().await.map(|(raw, named)| Connection::MySql { raw, named }),
-            Self::Sqlite(connector) => connector.connect().await.map(|raw| Connection::Sqlite { raw }),
+            Self::Sqlite(connector) => connector.connect().await.map(|(raw, file)| Connection::Sqlite { raw, file }),
+        }
+    }
+}
+
+impl Connector {
+    /// Whether an idle connection still leads to where a new one would.
+    pub(super) fn is_current(&self, connection: &Connection) -> bool {
+        match (self, connection) {
+            (Self::Sqlite(connector), Connection::Sqlite { file, .. }) => connector.is_current(*file),
+            _ => true,
         }
     }
 }
@@ -85,7 +100,7 @@ impl Connection {
             Self::MySql { raw, named } => {
                 super::mysql::fetch(raw, *named, statement, binds).await?.into_iter().map(Row::MySql).collect()
             }
-            Self::Sqlite { raw } => {
+            Self::Sqlite { raw, .. } => {
                 super::sqlite::fetch(raw, statement, binds).await?.into_iter().map(Row::Sqlite).collect()
             }
         })
@@ -95,7 +110,7 @@ impl Connection {
         match self {
             Self::Postgres { raw, named } => super::postgres::execute(raw, *named, statement, binds).await,
             Self::MySql { raw, named } => super::mysql::execute(raw, *named, statement, binds).await,
-            Self::Sqlite { raw } => super::sqlite::execute(raw, statement, binds).await,
+            Self::Sqlite { raw, .. } => super::sqlite::execute(raw, statement, binds).await,
         }
     }
 
@@ -103,7 +118,7 @@ impl Connection {
         match self {
             Self::Postgres { raw, .. } => raw.ping().await,
             Self::MySql { raw, .. } => raw.ping().await,
-            Self::Sqlite { raw } => raw.ping().await,
+            Self::Sqlite { raw, .. } => raw.ping().await,
         }
     }
 
@@ -112,7 +127,7 @@ impl Connection {
         match self {
             Self::Postgres { raw, .. } => raw.close().await,
             Self::MySql { raw, .. } => raw.close().await,
-            Self::Sqlite { raw } => raw.close().await,
+            Self::Sqlite { raw, .. } => raw.close().await,
         }
     }
 }

@@ -129,6 +129,7 @@ fn explain(error: &sqlx::Error) -> (Problem, Option<Cause>) {
             let cause = if harmless { Cause::Message(cause.message().to_owned()) } else { Cause::Code(code) };
             (problem, Some(cause))
         }
+        sqlx::Error::Encode(cause) => (Problem::Refused, Some(Cause::Message(cause.to_string()))),
         sqlx::Error::Migrate(_) => (Problem::Refused, message()),
         sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => (Problem::Unreachable, message()),
         _ => (Problem::Unreadable, None),

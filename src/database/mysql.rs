@@ -57,7 +57,7 @@ impl MySqlConnector {
         let mut last = None;
         for options in &self.attempts {
             match options.connect().await {
-                Err(error @ sqlx::Error::Tls(_)) => last = Some(last.unwrap_or(error)),
+                Err(error @ (sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))) => last = Some(last.unwrap_or(error)),
                 other => return other.map(|connection| (connection, self.named)),
             }
         }
@@ -68,10 +68,12 @@ impl MySqlConnector {
 /// libpq's words, as the modes to try in turn.
 fn modes(tls: &DatabaseTls, unix_socket: bool) -> Result<&'static [MySqlSslMode], sqlx::Error> {
     if unix_socket {
-        return Ok(&[MySqlSslMode::Disabled]);
+        // A caching_sha2_password that the server has not seen before is sent over TLS only.
+        return Ok(&[MySqlSslMode::Disabled, MySqlSslMode::Preferred]);
     }
     match tls.mode.as_deref().unwrap_or("prefer") {
-        "disable" | "allow" => Ok(&[MySqlSslMode::Disabled]),
+        "disable" => Ok(&[MySqlSslMode::Disabled]),
+        "allow" => Ok(&[MySqlSslMode::Disabled, MySqlSslMode::Preferred]),
         "prefer" => Ok(&[MySqlSslMode::Preferred, MySqlSslMode::Disabled]),
         "require" => Ok(&[MySqlSslMode::Required]),
         "verify-ca" => Ok(&[MySqlSslMode::VerifyCa]),

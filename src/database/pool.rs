@@ -51,8 +51,7 @@ impl Pool {
     /// [`DatabaseError`] for options that cannot be used.
     pub(crate) fn new(options: &DatabaseOptions, access: Access) -> Result<Self, DatabaseError> {
         let server = error::name(&options.server);
-        let connector = Connector::new(&options.server, options.prepared, access)
-            .map_err(|error| DatabaseError::new(&server, &error))?;
+        let connector = Connector::new(options, access).map_err(|error| DatabaseError::new(&server, &error))?;
         // Connections to one memory would lock each other out.
         let in_memory = matches!(options.server, DatabaseServer::Sqlite { file: None });
         let slots = if in_memory { 1 } else { usize::try_from(options.max_connections.max(1)).unwrap_or(1) };
@@ -166,7 +165,8 @@ impl Inner {
     fn take_idle(&self) -> Option<(Connection, Instant)> {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-            if idle.since.elapsed() < IDLE && idle.born.elapsed() < LIFETIME {
+            let fresh = idle.since.elapsed() < IDLE && idle.born.elapsed() < LIFETIME;
+            if fresh && self.connector.is_current(&idle.connection) {
                 return Some((idle.connection, idle.born));
             }
             retire(idle.connection);

@@ -11,7 +11,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Bind, DatabaseServer, DatabaseTls, Prepared, Statement};
+use super::{Bind, DatabaseServer, DatabaseTls, Prepared, Statement, StatementError};
 
 /// How to reach one PostgreSQL, or the pooler in front of it.
 pub(super) struct PostgresConnector {
@@ -115,6 +115,9 @@ fn refuses_transport(error: &sqlx::Error) -> bool {
 }
 
 /// libpq's `sslmode`, as the modes to try in turn.
+///
+/// sqlx trusts the public certificate authorities beside the root certificate, libpq only the latter: `verify-full`, which
+/// checks the name too, makes up for that.
 fn modes(tls: &DatabaseTls, host: &str) -> Result<&'static [PgSslMode], sqlx::Error> {
     if host.starts_with('/') {
         // libpq ignores sslmode on a unix socket.
@@ -139,6 +142,7 @@ pub(super) async fn fetch(
     statement: &Statement,
     binds: &[Bind<'_>],
 ) -> Result<Vec<PgRow>, sqlx::Error> {
+    refuse_nul(binds)?;
     if named {
         return query(statement, binds).fetch_all(raw).await;
     }
@@ -152,12 +156,19 @@ pub(super) async fn execute(
     statement: &Statement,
     binds: &[Bind<'_>],
 ) -> Result<u64, sqlx::Error> {
+    refuse_nul(binds)?;
     let done = if named {
         query(statement, binds).execute(raw).await
     } else {
         raw.execute(sqlx::raw_sql(AssertSqlSafe(statement.literal(binds)))).await
     };
     done.map(|done| done.rows_affected())
+}
+
+/// The character NUL would end the message before the statement's end. psycopg refuses it too.
+fn refuse_nul(binds: &[Bind<'_>]) -> Result<(), sqlx::Error> {
+    let has_nul = |bind: &Bind<'_>| matches!(bind, Bind::Text(text) if text.contains('\0'));
+    if binds.iter().any(has_nul) { Err(sqlx::Error::Encode(StatementError::Nul.into())) } else { Ok(()) }
 }
 
 fn query<'q>(statement: &Statement, binds: &[Bind<'_>]) -> Query<'q, Postgres, PgArguments> {

@@ -1,6 +1,7 @@
 //! SQLite's connections.
 
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -15,6 +16,13 @@ use tokio::sync::Mutex;
 
 use super::{Bind, Statement, connection::Access};
 
+/// Which file a name stood for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
 /// How to open one database.
 pub(super) struct SqliteConnector {
     options: SqliteConnectOptions,
@@ -25,13 +33,13 @@ pub(super) struct SqliteConnector {
 }
 
 impl SqliteConnector {
-    /// For the database in `file`, which is not created.
-    pub(super) fn new(file: Option<&Path>, access: Access) -> Self {
+    /// For the database in `file`, which is not created; answers are wanted within `timeout`.
+    pub(super) fn new(file: Option<&Path>, access: Access, timeout: Duration) -> Self {
         static MEMORIES: AtomicU32 = AtomicU32::new(0);
         let base = SqliteConnectOptions::new()
             .create_if_missing(false)
-            // The pool's own limit comes first.
-            .busy_timeout(Duration::from_mins(1))
+            // The pool gives up first; the thread that waits for the lock should not go on for much longer.
+            .busy_timeout((timeout + Duration::from_secs(1)).min(Duration::from_mins(10)))
             .disable_statement_logging();
         let options = match (file, access) {
             // Opened for writing all the same: SQLite may have to roll back what a killed process left, or to make the
@@ -56,17 +64,28 @@ impl SqliteConnector {
         connection.close().await
     }
 
-    pub(super) async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
-        if let Some(file) = &self.file {
-            // SQLite's own message names no file.
-            tokio::fs::metadata(file).await?;
-        } else {
+    /// A connection, and which file it has open.
+    pub(super) async fn connect(&self) -> Result<(SqliteConnection, Option<FileIdentity>), sqlx::Error> {
+        // SQLite's own message names no file.
+        let identity = self.identity()?;
+        if self.file.is_none() {
             let mut anchor = self.anchor.lock().await;
             if anchor.is_none() {
                 *anchor = Some(self.options.connect().await?);
             }
         }
-        self.options.connect().await
+        self.options.connect().await.map(|connection| (connection, identity))
+    }
+
+    /// Whether a connection to `opened` still has the project's file open, and not one that was removed or replaced.
+    pub(super) fn is_current(&self, opened: Option<FileIdentity>) -> bool {
+        self.identity().is_ok_and(|now| now == opened)
+    }
+
+    fn identity(&self) -> Result<Option<FileIdentity>, sqlx::Error> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let metadata = std::fs::metadata(file)?;
+        Ok(Some(FileIdentity { device: metadata.dev(), inode: metadata.ino() }))
     }
 }
 

@@ -105,3 +105,6 @@ pub(crate) enum UserStoreError {
     #[error("more than one user matched")]
     MultipleRows,
 }
+
+#[cfg(test)]
+mod tests;

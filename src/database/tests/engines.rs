@@ -225,3 +225,48 @@ async fn a_database_in_memory_is_shared_by_its_pool_alone_and_outlives_its_conne
     let other = Pool::new(&options(), Access::Write).unwrap();
     assert!(other.fetch(&select, &[]).await.is_err());
 }
+
+#[tokio::test]
+async fn a_sqlite_file_that_is_replaced_or_removed_is_noticed() {
+    let (options, folder) = database(Engine::Sqlite);
+    let folder = folder.unwrap();
+    let pool = Pool::new(&options, Access::Write).unwrap();
+    pool.execute(&statement(&pool, "CREATE TABLE t (i integer)"), &[]).await.unwrap();
+    let select = statement(&pool, "SELECT i FROM t");
+    assert!(pool.fetch(&select, &[]).await.unwrap().is_empty());
+    std::fs::rename(folder.file("db.sqlite3"), folder.file("old.sqlite3")).unwrap();
+    assert_eq!(pool.fetch(&select, &[]).await.err().unwrap().problem(), Problem::NoDatabase);
+    std::fs::write(folder.file("db.sqlite3"), "").unwrap();
+    assert_eq!(pool.fetch(&select, &[]).await.err().unwrap().problem(), Problem::NoTable);
+    std::fs::rename(folder.file("old.sqlite3"), folder.file("db.sqlite3")).unwrap();
+    assert!(pool.fetch(&select, &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_locked_sqlite_file_is_an_error_within_the_limit() {
+    let (mut options, folder) = database(Engine::Sqlite);
+    options.timeout = std::time::Duration::from_millis(300);
+    let _folder = folder.unwrap();
+    let writer = Pool::new(&options, Access::Write).unwrap();
+    writer.execute(&statement(&writer, "CREATE TABLE t (i integer)"), &[]).await.unwrap();
+    writer.execute(&statement(&writer, "BEGIN EXCLUSIVE"), &[]).await.unwrap();
+    let reader = Pool::new(&options, Access::Read).unwrap();
+    let select = statement(&reader, "SELECT i FROM t");
+    let started = std::time::Instant::now();
+    let error = reader.fetch(&select, &[]).await.err().unwrap();
+    assert!(matches!(error.problem(), Problem::TimedOut(_)), "{error}");
+    assert!(started.elapsed().as_millis() < 1000);
+    writer.execute(&statement(&writer, "COMMIT"), &[]).await.unwrap();
+    assert!(reader.fetch(&select, &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn postgres_is_sent_no_nul() {
+    for prepared in [Prepared::Always, Prepared::Never] {
+        let (mut options, _) = database(Engine::Postgres);
+        options.prepared = prepared;
+        let pool = Pool::new(&options, Access::Read).unwrap();
+        let error = pool.fetch(&statement(&pool, "SELECT %s"), &[Bind::Text("a\0b")]).await.err().unwrap();
+        assert!(words(&error).contains("NUL"), "{}", words(&error));
+    }
+}
