@@ -5,7 +5,7 @@ use std::fmt::Write;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use md5::{Digest, Md5};
 
-use super::{answer::Answer, request::DjangoRequest};
+use super::{answer::Answer, http_date::is_http_date, request::DjangoRequest};
 
 /// Matches `ConditionalGetMiddleware.process_response`: an `ETag`, and 304 or 412 where the request asks for one.
 ///
@@ -65,26 +65,6 @@ fn parse_etags(text: &str) -> Vec<String> {
                 .is_some_and(|inner| !inner.contains('"'))
     };
     text.split(',').map(str::trim).filter(valid).map(str::to_owned).collect()
-}
-
-/// Whether `parse_http_date_safe` reads a date: `Sun, 06 Nov 1994 08:49:37 GMT`, or one of the two older forms.
-fn is_http_date(text: &str) -> bool {
-    let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
-    let (day, month, year, time) = match words[..] {
-        [_, day, month, year, time, "GMT"] | [_, month, day, time, year] => (day, month, year, time),
-        [_, date, time, "GMT"] => match date.split('-').collect::<Vec<_>>()[..] {
-            [day, month, year] => (day, month, year, time),
-            _ => return false,
-        },
-        _ => return false,
-    };
-    let number = |text: &str| text.parse::<u32>().ok();
-    let months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    let clock: Vec<_> = time.split(':').map(number).collect();
-    months.contains(&month.to_ascii_lowercase().as_str())
-        && number(day).is_some_and(|day| (1..=31).contains(&day))
-        && number(year).is_some_and(|year| year > 0)
-        && matches!(clock[..], [Some(0..=23), Some(0..=59), Some(0..=59)])
 }
 
 /// `HttpResponse(status=412)`.

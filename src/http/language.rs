@@ -163,12 +163,14 @@ fn parse_quality(text: &str) -> Option<u32> {
     }
 }
 
-/// The last cookie of that name. Matches django/http/cookie.py, `parse_cookie`; text in quotes stays in them, which no
-/// language code is.
+/// The last cookie of that name, without quotes around it. Matches django/http/cookie.py, `parse_cookie`.
 fn cookie(request: &DjangoRequest, name: &str) -> Option<String> {
     let header = request.header(&header::COOKIE)?;
     let mut pairs = header.split(';').filter_map(|chunk| chunk.split_once('='));
-    pairs.rfind(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
+    pairs.rfind(|(key, _)| key.trim() == name).map(|(_, value)| {
+        let value = value.trim();
+        value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value).to_owned()
+    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod cors;
 mod gzip;
 mod health;
 mod host;
+mod http_date;
 mod language;
 mod metadata;
 mod middleware;

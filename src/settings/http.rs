@@ -201,8 +201,8 @@ fn language(layers: &mut Layers, django: &Django, blockers: &mut Blockers) -> La
     LanguageOptions {
         language_code: stated.unwrap_or(languages.language_code),
         cookie_name: languages.cookie_name,
-        languages: languages.languages,
-        // USE_I18N = False: no text is ever translated.
+        // USE_I18N = False: LANGUAGE_CODE is every answer's language, and no text is ever translated.
+        languages: if languages.use_i18n { languages.languages } else { Vec::new() },
         texts: if languages.use_i18n { languages.texts } else { BTreeMap::new() },
     }
 }

@@ -293,7 +293,7 @@ async fn conditional_get_and_gzip_add_to_the_answer_in_their_turn() {
 async fn a_language_may_be_chosen_by_cookie() {
     let middleware = vec![Middleware::Locale, Middleware::Common];
     let project = project(Changes { middleware: Some(middleware), ..Changes::default() });
-    let headers = [("host", "testserver"), ("cookie", "a=b; django_language=fr"), ("accept-language", "de")];
+    let headers = [("host", "testserver"), ("cookie", "a=b; django_language=\"fr\""), ("accept-language", "de")];
     let answer = project.send("GET", URL, &headers).await;
     assert_eq!(answer.header("content-language"), "fr");
     assert_eq!(answer.json()["detail"], "Informations d'authentification non fournies.");
