@@ -68,7 +68,7 @@ impl Jwks {
         Ok(Self::with_source(Box::new(JwksUrl::new(url)?), algorithm, stale_for))
     }
 
-    fn with_source(source: Box<dyn JwksSource>, algorithm: Algorithm, stale_for: Duration) -> Self {
+    pub(super) fn with_source(source: Box<dyn JwksSource>, algorithm: Algorithm, stale_for: Duration) -> Self {
         Self { source, algorithm, stale_for, state: RwLock::default(), fetching: Mutex::new(()) }
     }
 

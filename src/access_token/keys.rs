@@ -199,9 +199,9 @@ impl VerifyingKey {
             Self::Es512(key) => {
                 p521::ecdsa::Signature::from_slice(bytes).is_ok_and(|signature| key.verify(message, &signature).is_ok())
             }
-            Self::Es256k(key) => {
-                k256::ecdsa::Signature::from_slice(bytes).is_ok_and(|signature| key.verify(message, &signature).is_ok())
-            }
+            // OpenSSL takes both of a signature's forms; k256 only the one with the smaller `s`.
+            Self::Es256k(key) => k256::ecdsa::Signature::from_slice(bytes)
+                .is_ok_and(|signature| key.verify(message, &signature.normalize_s()).is_ok()),
             Self::Ed448(key) => ed448_goldilocks::Signature::try_from(bytes)
                 .is_ok_and(|signature| key.verify_raw(&signature, message).is_ok()),
         }
@@ -258,15 +258,20 @@ fn looks_asymmetric(secret: &str) -> bool {
     ];
     const SSH: [&str; 6] =
         ["ssh-ed25519", "ssh-rsa", "ssh-dss", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"];
-    let marker = |word: &str, label: &str, from: usize| {
-        ["-", " "].into_iter().flat_map(|before| ["-", " "].map(|after| (before, after))).find_map(|(before, after)| {
-            secret.get(from..)?.find(&format!("----{before}{word} {label}{after}----")).map(|at| from + at)
+    let after_marker = |text: &str, rest: &str| -> Option<usize> {
+        let variants = [("-", "-"), ("-", " "), (" ", "-"), (" ", " ")];
+        variants.iter().find_map(|(before, after)| {
+            let marker = format!("----{before}{text}{after}----");
+            rest.find(&marker).map(|at| at + marker.len())
         })
     };
     SSH.iter().any(|prefix| secret.starts_with(prefix))
-        || LABELS
-            .iter()
-            .any(|label| marker("BEGIN", label, 0).is_some_and(|begin| marker("END", label, begin + 5).is_some()))
+        || LABELS.iter().any(|label| {
+            // The markers must not touch: at least one character stands between them.
+            let body = after_marker(&format!("BEGIN {label}"), secret)
+                .map(|at| secret[at..].chars().skip(1).collect::<String>());
+            body.is_some_and(|body| after_marker(&format!("END {label}"), &body).is_some())
+        })
 }
 
 /// Whether a JSON document holds an object with `kty`.

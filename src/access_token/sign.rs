@@ -69,13 +69,17 @@ pub(crate) fn access_token(
 /// # Errors
 ///
 /// [`CannotSign`].
-pub(super) fn sign(options: &AccessTokenOptions, claims: &Value) -> Result<String, CannotSign> {
+fn sign(options: &AccessTokenOptions, claims: &Value) -> Result<String, CannotSign> {
+    sign_payload(options, &dumps_with(claims, JsonStyle::COMPACT).map_err(|_| CannotSign)?)
+}
+
+/// `payload`, whatever it is, signed with `SIGNING_KEY`.
+pub(super) fn sign_payload(options: &AccessTokenOptions, payload: &str) -> Result<String, CannotSign> {
     let secret = options.signing_key.expose();
     let algorithm = jsonwebtoken_algorithm(options.algorithm)
         .filter(|_| options.algorithm.is_symmetric() && !secret.is_empty())
         .ok_or(CannotSign)?;
     let header = format!("{{\"alg\":\"{}\",\"typ\":\"JWT\"}}", options.algorithm.name());
-    let payload = dumps_with(claims, JsonStyle::COMPACT).map_err(|_| CannotSign)?;
     let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let key = EncodingKey::from_secret(secret.as_bytes());
     let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &key, algorithm).map_err(|_| CannotSign)?;

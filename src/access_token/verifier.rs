@@ -63,6 +63,12 @@ impl Verifier {
         Ok(Self { options, keys })
     }
 
+    /// With keys from elsewhere than `JWK_URL`.
+    #[cfg(test)]
+    pub(super) fn with_jwks(options: AccessTokenOptions, jwks: Jwks) -> Self {
+        Self { options, keys: Keys::Jwks(Box::new(jwks)) }
+    }
+
     /// The settings it checks by.
     pub(crate) const fn options(&self) -> &AccessTokenOptions {
         &self.options

@@ -1,5 +1,9 @@
 //! What the real packages answered, replayed (`tests/vectors/http-*.json`).
 
+mod classes;
+mod jwks;
+mod keys;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime},
@@ -27,13 +31,13 @@ const INVALID: &str = concat!(
 );
 const NO_USER_ID: &str = r#"{"detail":"Token contained no recognizable user identification","code":"token_not_valid"}"#;
 
-pub(super) fn read(name: &str) -> Json {
+fn read(name: &str) -> Json {
     let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// `SIMPLE_JWT` of a vector, over its base project's.
-pub(super) fn options(settings: &Json) -> AccessTokenOptions {
+fn options(settings: &Json) -> AccessTokenOptions {
     let text = |value: &Json| value.as_str().map(str::to_owned);
     let one_or_many = |value: &Json| match value {
         Json::Array(items) => OneOrMany::Many(items.iter().filter_map(text).collect()),
