@@ -1,0 +1,118 @@
+//! The program put together: settings checked, pools tried, address bound; then run, reload, stop.
+
+mod refused_login;
+mod site;
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
+
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    server::{Server, Site},
+    settings::Settings,
+};
+
+pub(crate) use site::{OpenSiteError, Parts, open_parts};
+
+/// What requests are answered by.
+pub(crate) type HttpSite = Site<axum::Router>;
+
+/// A server that is bound and has tried its database and cache once, but does not accept yet.
+pub struct App {
+    server: Server,
+    site: watch::Sender<Arc<HttpSite>>,
+    refused_login: Arc<Notify>,
+}
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}. Is another program there? `--bind` takes another address or port")]
+    Bind {
+        /// As written in `--bind`.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A part of the project could not be opened.
+    #[error(transparent)]
+    Site(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl App {
+    /// Opens database and cache, tries each once, compiles routes and templates, and binds the address.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError`] says which part does not work, and what to do about it.
+    pub async fn build(settings: Settings) -> Result<Self, AppError> {
+        let bind = settings.server.clone();
+        let refused_login = Arc::new(Notify::new());
+        let parts = open_parts(&settings, Some(&refused_login)).await.map_err(|error| AppError::Site(error.into()))?;
+        let site = parts.into_site(settings).map_err(|error| AppError::Site(error.into()))?;
+        Self::with_site(&bind, site, refused_login).await
+    }
+
+    /// Binds the address of `options` for a site that is there already.
+    pub(crate) async fn with_site(
+        options: &crate::server::ServerOptions,
+        site: HttpSite,
+        refused_login: Arc<Notify>,
+    ) -> Result<Self, AppError> {
+        let server = Server::bind(options)
+            .await
+            .map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
+        Ok(Self { server, site: watch::Sender::new(Arc::new(site)), refused_login })
+    }
+
+    /// Where it listens; with port 0 in `--bind` the port that the system chose.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// What swaps the settings of the running server.
+    pub(crate) fn reloader(&self) -> Reloader {
+        Reloader { site: self.site.clone(), refused_login: Arc::clone(&self.refused_login) }
+    }
+
+    /// Serves until `shutdown` is ready, then closes the sockets with 1012, lets requests finish and returns.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { server, site, .. } = self;
+        server.serve(site.subscribe(), shutdown).await;
+        drop(site);
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
+/// Swaps the settings of a running server. Open sockets keep those that they were admitted by.
+#[derive(Clone)]
+pub(crate) struct Reloader {
+    site: watch::Sender<Arc<HttpSite>>,
+    refused_login: Arc<Notify>,
+}
+
+impl Reloader {
+    /// Waits until the database or the cache refuses the login, as after a change of passwords.
+    pub(crate) async fn login_refused(&self) {
+        self.refused_login.notified().await;
+    }
+
+    /// Opens everything anew by `settings` and serves by it from then on. The address and the limits of the listener stay.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenSiteError`]; nothing has changed.
+    pub(crate) async fn reload(&self, settings: Settings) -> Result<(), OpenSiteError> {
+        let site = open_parts(&settings, Some(&self.refused_login)).await?.into_site(settings)?;
+        self.site.send_replace(Arc::new(site));
+        Ok(())
+    }
+}

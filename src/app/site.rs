@@ -1,0 +1,108 @@
+//! From settings to what answers requests.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::{
+    HttpSite,
+    refused_login::{WatchedTickets, WatchedUsers},
+};
+use crate::{
+    access_token::{KeyError, Verifier},
+    http::{HttpParts, HttpState, PatternError, ThrottleStore, router},
+    server::Site,
+    settings::Settings,
+    ticket::{self, TicketStore, TicketStoreError},
+    user::{self, UserOpenError, UserStore},
+    websocket::WebSocketSite,
+};
+
+/// A part of the settings that turned out not to work when it was tried.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenSiteError {
+    #[error("users: {}", chain(.0))]
+    Users(#[from] UserOpenError),
+    #[error("cache: {}", chain(.0))]
+    Cache(#[from] ticket::OpenError),
+    #[error("cache: {}", chain(.0))]
+    CacheSilent(#[from] TicketStoreError),
+    #[error("SIMPLE_JWT: {}", chain(.0))]
+    Key(#[from] KeyError),
+    #[error("settings: {}", chain(.0))]
+    Pattern(#[from] PatternError),
+    #[error("{}", .0.join("\n"))]
+    Routes(Vec<String>),
+}
+
+/// An error and its causes in one line: what a person reads at start.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The stores and keys, opened and tried once.
+pub(crate) struct Parts {
+    pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) tickets: Arc<dyn TicketStore>,
+    pub(crate) throttles: Arc<dyn ThrottleStore>,
+    pub(crate) verifier: Arc<Verifier>,
+}
+
+/// Opens the database and the cache and parses the keys. `refused_login` is told when a login is refused later on.
+///
+/// # Errors
+///
+/// [`OpenSiteError`]: the part that does not work.
+pub(crate) async fn open_parts(
+    settings: &Settings,
+    refused_login: Option<&Arc<Notify>>,
+) -> Result<Parts, OpenSiteError> {
+    let verifier = Arc::new(Verifier::new(settings.access_token.clone())?);
+    let mut users = user::open(&settings.user, &settings.database).await?;
+    let opened = ticket::open(&settings.cache)?;
+    let mut tickets = opened.tickets;
+    tickets.ping().await?;
+    if let Some(refused_login) = refused_login {
+        users = Arc::new(WatchedUsers::new(users, Arc::clone(refused_login)));
+        tickets = Arc::new(WatchedTickets::new(tickets, Arc::clone(refused_login)));
+    }
+    Ok(Parts { users, tickets, throttles: opened.throttles, verifier })
+}
+
+impl Parts {
+    /// Compiles routes, templates and patterns.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenSiteError::Routes`] or [`OpenSiteError::Pattern`].
+    pub(crate) fn into_site(self, settings: Settings) -> Result<HttpSite, OpenSiteError> {
+        let websocket = WebSocketSite::build(
+            settings.websocket,
+            settings.server.limits,
+            &settings.routes,
+            Arc::clone(&self.tickets),
+            Arc::clone(&self.users),
+        )
+        .map_err(OpenSiteError::Routes)?;
+        let http = HttpState::new(HttpParts {
+            options: settings.http,
+            access_token: settings.access_token,
+            verifier: self.verifier,
+            users: self.users,
+            tickets: self.tickets,
+            throttles: self.throttles,
+            health_path_prefix: settings.server.health_path_prefix,
+        })?;
+        Ok(Site { http: router(http), websocket: Arc::new(websocket) })
+    }
+}

@@ -1,0 +1,50 @@
+//! `sluicegate check`: settings, keys, database and cache, live.
+
+mod compare;
+mod findings;
+mod live;
+
+use super::{
+    DONE, FAILED, UNUSABLE,
+    args::CheckArguments,
+    logging,
+    run::{print_problems, runtime},
+};
+use crate::settings::{Report, TicketViewState};
+
+use findings::Findings;
+
+pub(super) fn run(arguments: &CheckArguments) -> u8 {
+    logging::start(false);
+    let report = Report::read(&arguments.project.sources());
+    if !report.problems.is_empty() {
+        return print_problems(&report.problems);
+    }
+    let Some(settings) = report.settings else { return UNUSABLE };
+    let mut findings = Findings::default();
+    findings.ok("settings", "complete");
+    for note in &report.notes {
+        findings.note("settings", note);
+    }
+    match &report.ticket_view {
+        TicketViewState::Served => findings.ok("ticket view", "every part of it is understood"),
+        TicketViewState::TurnedOff => findings.note("ticket view", "not served: [ticket] serve = false"),
+        TicketViewState::LeftToDjango(parts) => {
+            findings.note("ticket view", "left to Django, because of the following");
+            for part in parts {
+                findings.note("ticket view", part);
+            }
+        }
+    }
+    match runtime() {
+        Ok(runtime) => runtime.block_on(async {
+            live::check(&settings, &mut findings).await;
+            if let Some(url) = &arguments.compare {
+                compare::compare(settings, url, &mut findings).await;
+            }
+        }),
+        Err(code) => return code,
+    }
+    findings.print_total();
+    if findings.failed() > 0 { FAILED } else { DONE }
+}

@@ -1,0 +1,41 @@
+//! `sluicegate demo`.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{DONE, FAILED, UNUSABLE, args::DemoArguments, logging, run::runtime, serve};
+use crate::{app::App, demo};
+
+pub(super) fn run(arguments: &DemoArguments) -> u8 {
+    logging::start(false);
+    match runtime() {
+        Ok(runtime) => runtime.block_on(show(arguments)),
+        Err(code) => code,
+    }
+}
+
+async fn show(arguments: &DemoArguments) -> u8 {
+    let Ok(terminations) = signal(SignalKind::terminate()) else {
+        eprintln!("sluicegate: the system gives no signal handlers");
+        return FAILED;
+    };
+    let (options, site) = match demo::build(&arguments.bind, arguments.data_dir.as_deref()).await {
+        Ok(built) => built,
+        Err(error) => {
+            eprintln!("sluicegate: the demo cannot start: {error}");
+            return FAILED;
+        }
+    };
+    let app = match App::with_site(&options, site, Arc::default()).await {
+        Ok(app) => app,
+        Err(error) => {
+            eprintln!("sluicegate: {error}");
+            return UNUSABLE;
+        }
+    };
+    serve::announce(&app);
+    eprintln!("Open http://{}/ in a browser. Ctrl-C ends the demo.", app.address());
+    app.run(serve::stop(terminations)).await;
+    DONE
+}

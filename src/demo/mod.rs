@@ -1,0 +1,59 @@
+//! The demonstration: everything embedded, on the URLs of a real project.
+
+mod chat;
+mod page;
+mod users;
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    access_token::{AccessTokenOptions, Verifier},
+    app::HttpSite,
+    cache::InProcessThrottleStore,
+    consumer::{RouteKind, RouteOptions, RoutePattern, RustConsumer},
+    http::{HttpOptions, HttpParts, HttpState, TicketView, router},
+    secret::Secret,
+    server::{LimitOptions, ServerOptions, Site},
+    ticket::InProcessTicketStore,
+    websocket::{RefuseBy, WebSocketOptions, WebSocketSite},
+};
+
+/// The server's options, and what answers on it.
+///
+/// # Errors
+///
+/// The database cannot be made in `data_dir`.
+pub(crate) async fn build(
+    bind: &str,
+    data_dir: Option<&Path>,
+) -> Result<(ServerOptions, HttpSite), Box<dyn std::error::Error + Send + Sync>> {
+    let users = users::create(data_dir).await?;
+    let tickets = Arc::new(InProcessTicketStore::default());
+    let access_token = AccessTokenOptions { signing_key: users::signing_key(), ..AccessTokenOptions::default() };
+    let limits = LimitOptions::default();
+    // A browser sees the code of a close, but not the status of a refused handshake: so the page can tell why.
+    let websocket = WebSocketOptions { refuse: RefuseBy::Close, ..WebSocketOptions::default() };
+    let routes = [RouteOptions {
+        pattern: RoutePattern::Path("ws/chat/<str:room>/".to_owned()),
+        kind: RouteKind::Rust(RustConsumer::new(chat::Chat::default())),
+    }];
+    let websocket = WebSocketSite::build(websocket, limits.clone(), &routes, tickets.clone(), users.store.clone())
+        .map_err(|problems| problems.join("\n"))?;
+    let options = HttpOptions {
+        allowed_hosts: vec!["*".to_owned()],
+        views: vec![TicketView::stock("^api/auth/auth_for_ws_connection/\\Z")],
+        ..HttpOptions::stock()
+    };
+    let http = HttpState::new(HttpParts {
+        options,
+        verifier: Arc::new(Verifier::new(access_token.clone())?),
+        access_token: access_token.clone(),
+        users: users.store.clone(),
+        tickets,
+        throttles: Arc::new(InProcessThrottleStore::default()),
+        health_path_prefix: String::new(),
+    })?;
+    let http = page::router(access_token, users).fallback_service(router(http));
+    let server = ServerOptions { bind: bind.to_owned(), health_path_prefix: String::new(), limits };
+    Ok((server, Site { http, websocket: Arc::new(websocket) }))
+}
