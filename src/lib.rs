@@ -4,6 +4,8 @@
 //!
 //! ```text
 //! cli/           one file per command
+//! app/           App: open pools, bind, run, reload
+//! demo/          the demonstration: page, users, chat
 //! reason.rs      every refusal, with its code
 //! secret.rs      text that never reaches a log
 //! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
@@ -20,7 +22,7 @@
 //! python/        what Python does with plain values: json, int(), UUID(), parse_qsl
 //! ```
 //!
-//! Dependencies point one way: `cli -> server -> http, websocket -> consumer -> access_token, user, ticket -> cache ->
+//! Dependencies point one way: `cli -> demo -> app -> server -> http, websocket -> consumer -> access_token, user, ticket -> cache ->
 //! redis, database -> python`.
 //!
 //! # Two journeys
@@ -32,10 +34,12 @@
 //! row -> accepted -> consumer -> frames until it ends.
 
 mod access_token;
+mod app;
 mod cache;
 pub mod cli;
 mod consumer;
 mod database;
+mod demo;
 mod http;
 mod python;
 mod reason;
@@ -49,6 +53,7 @@ mod ticket;
 mod user;
 mod websocket;
 
+pub use app::{App, AppError};
 pub use reason::Reason;
 pub use secret::Secret;
 pub use settings::Settings;

@@ -61,9 +61,8 @@ impl App {
         site: HttpSite,
         refused_login: Arc<Notify>,
     ) -> Result<Self, AppError> {
-        let server = Server::bind(options)
-            .await
-            .map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
+        let server =
+            Server::bind(options).await.map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
         Ok(Self { server, site: watch::Sender::new(Arc::new(site)), refused_login })
     }
 

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::{
-    database, python::Value, redis,
+    database,
+    python::Value,
+    redis,
     ticket::{Ticket, TicketStore, TicketStoreError},
     user::{User, UserStore, UserStoreError},
 };
@@ -15,7 +17,8 @@ use crate::{
 fn is_refused_login(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        let refused = match (error.downcast_ref::<database::DatabaseError>(), error.downcast_ref::<redis::RedisError>()) {
+        let refused = match (error.downcast_ref::<database::DatabaseError>(), error.downcast_ref::<redis::RedisError>())
+        {
             (Some(error), _) => error.problem() == database::Problem::LoginRefused,
             (_, Some(error)) => matches!(error.cause, redis::Cause::LoginRefused(_)),
             _ => false,

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     access_token::{KeyError, Verifier},
-    http::{HttpParts, HttpState, PatternError, ThrottleStore, router},
+    cache::throttle::{self, ThrottleStore},
+    http::{HttpParts, HttpState, PatternError, router},
     server::Site,
     settings::Settings,
     ticket::{self, TicketStore, TicketStoreError},
@@ -69,14 +70,14 @@ pub(crate) async fn open_parts(
 ) -> Result<Parts, OpenSiteError> {
     let verifier = Arc::new(Verifier::new(settings.access_token.clone())?);
     let mut users = user::open(&settings.user, &settings.database).await?;
-    let opened = ticket::open(&settings.cache)?;
-    let mut tickets = opened.tickets;
+    let mut tickets = ticket::open(&settings.cache)?;
+    let throttles = throttle::open(&settings.cache).map_err(ticket::OpenError::from)?;
     tickets.ping().await?;
     if let Some(refused_login) = refused_login {
         users = Arc::new(WatchedUsers::new(users, Arc::clone(refused_login)));
         tickets = Arc::new(WatchedTickets::new(tickets, Arc::clone(refused_login)));
     }
-    Ok(Parts { users, tickets, throttles: opened.throttles, verifier })
+    Ok(Parts { users, tickets, throttles, verifier })
 }
 
 impl Parts {
@@ -96,7 +97,6 @@ impl Parts {
         .map_err(OpenSiteError::Routes)?;
         let http = HttpState::new(HttpParts {
             options: settings.http,
-            access_token: settings.access_token,
             verifier: self.verifier,
             users: self.users,
             tickets: self.tickets,

@@ -1,7 +1,13 @@
 //! The command line: one file per command.
 
 mod args;
+mod check;
+mod demo;
+mod logging;
+mod run;
+mod serve;
 mod settings;
+mod ticket;
 
 use std::process::ExitCode;
 
@@ -22,8 +28,11 @@ const UNUSABLE: u8 = 2;
 #[must_use]
 pub fn main() -> ExitCode {
     let code = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),
-        _ => FAILED,
+        Command::Ticket(arguments) => ticket::run(&arguments),
     };
     ExitCode::from(code)
 }

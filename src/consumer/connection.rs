@@ -79,6 +79,11 @@ impl Connection {
         self.outlet.send_bytes(bytes);
     }
 
+    /// The socket, for those who send to it from elsewhere.
+    pub(crate) fn outlet(&self) -> &Arc<dyn Outlet> {
+        &self.outlet
+    }
+
     /// `await self.close(code, reason)`.
     pub(crate) fn close(&self, close: Close) {
         self.outlet.close(close);

@@ -1,5 +1,9 @@
 //! `[[route]]`.
 
+use std::{fmt, sync::Arc};
+
+use super::Application;
+
 /// One WebSocket route, in the order in which routes are tried.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteOptions {
@@ -19,8 +23,30 @@ pub(crate) enum RoutePattern {
 /// What answers on this route.
 #[derive(Clone, Debug)]
 pub(crate) enum RouteKind {
+    /// A consumer written in Rust.
+    Rust(RustConsumer),
     /// `[route.receive]`; empty: frames are accepted and ignored.
     Declared(Vec<DeclaredReceive>),
+}
+
+/// What makes the consumers of a route that is written in Rust.
+#[derive(Clone)]
+pub(crate) struct RustConsumer(Arc<dyn Application>);
+
+impl RustConsumer {
+    pub(crate) fn new(application: impl Application + 'static) -> Self {
+        Self(Arc::new(application))
+    }
+
+    pub(crate) fn application(&self) -> Arc<dyn Application> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl fmt::Debug for RustConsumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RustConsumer")
+    }
 }
 
 /// One `[[route.receive]]`: the first whose `when` fits the frame counts.

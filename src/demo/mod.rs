@@ -9,11 +9,11 @@ use std::{path::Path, sync::Arc};
 use crate::{
     access_token::{AccessTokenOptions, Verifier},
     app::HttpSite,
-    cache::InProcessThrottleStore,
+    cache::throttle::InProcessThrottleStore,
     consumer::{RouteKind, RouteOptions, RoutePattern, RustConsumer},
-    http::{HttpOptions, HttpParts, HttpState, TicketView, router},
-    secret::Secret,
+    http::{HttpOptions, HttpParts, HttpState, Middleware, router},
     server::{LimitOptions, ServerOptions, Site},
+    settings::stock_ticket_view,
     ticket::InProcessTicketStore,
     websocket::{RefuseBy, WebSocketOptions, WebSocketSite},
 };
@@ -41,13 +41,15 @@ pub(crate) async fn build(
         .map_err(|problems| problems.join("\n"))?;
     let options = HttpOptions {
         allowed_hosts: vec!["*".to_owned()],
-        views: vec![TicketView::stock("^api/auth/auth_for_ws_connection/\\Z")],
-        ..HttpOptions::stock()
+        append_slash: true,
+        middleware: vec![Middleware::Security, Middleware::Common, Middleware::XFrameOptions],
+        x_frame_options: "DENY".to_owned(),
+        views: vec![stock_ticket_view("api/auth/auth_for_ws_connection/", &access_token)],
+        ..HttpOptions::default()
     };
     let http = HttpState::new(HttpParts {
         options,
         verifier: Arc::new(Verifier::new(access_token.clone())?),
-        access_token: access_token.clone(),
         users: users.store.clone(),
         tickets,
         throttles: Arc::new(InProcessThrottleStore::default()),

@@ -34,4 +34,3 @@ pub(crate) use pattern::PatternError;
 pub(crate) use request::Peer;
 pub(crate) use router::router;
 pub(crate) use state::{HttpParts, HttpState};
-pub(crate) use throttling::{Decision, ThrottleStore};

@@ -6,9 +6,9 @@ use http::HeaderName;
 
 use super::{
     cors::Cors, health::Health, options::HttpOptions, paths::Views, pattern::PatternError, request::header_of_meta,
-    security::SslRedirect, throttling::ThrottleStore,
+    security::SslRedirect,
 };
-use crate::{access_token::Verifier, ticket::TicketStore, user::UserStore};
+use crate::{access_token::Verifier, cache::throttle::ThrottleStore, ticket::TicketStore, user::UserStore};
 
 /// The parts that the HTTP side is put together from.
 pub(crate) struct HttpParts {

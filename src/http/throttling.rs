@@ -1,11 +1,6 @@
 //! DRF's throttles (djangorestframework 3.18.3, throttling.py; views.py, `check_throttles`).
 
-use std::{
-    error::Error,
-    time::{Duration, SystemTime},
-};
-
-use async_trait::async_trait;
+use std::time::SystemTime;
 
 use super::{
     authentication::Authenticated,
@@ -14,31 +9,6 @@ use super::{
     state::HttpState,
 };
 use crate::{access_token::Refusal, python, reason::Reason};
-
-/// Where requests are counted.
-#[async_trait]
-pub(crate) trait ThrottleStore: Send + Sync {
-    /// Counts a request under `key` at the time `now`, unless there were `requests` of them in the last `period`.
-    ///
-    /// # Errors
-    ///
-    /// The store did not answer.
-    async fn allow(
-        &self,
-        key: &str,
-        requests: u64,
-        period: Duration,
-        now: SystemTime,
-    ) -> Result<Decision, Box<dyn Error + Send + Sync>>;
-}
-
-/// Whether a request goes on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Decision {
-    pub(crate) allowed: bool,
-    /// `SimpleRateThrottle.wait()` of a refused request.
-    pub(crate) wait_seconds: Option<f64>,
-}
 
 impl HttpState {
     /// Counts the request with every throttle of the view, and refuses it if one is exhausted.

@@ -40,6 +40,7 @@ pub(crate) use self::{
     problem::{Code, Problem, Problems},
     report::Report,
     sources::{DjangoTarget, Sources},
+    ticket_view::stock as stock_ticket_view,
 };
 
 /// Everything that sluicegate runs with, checked.

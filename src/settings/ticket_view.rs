@@ -60,7 +60,8 @@ pub(super) fn read(
 }
 
 /// The view as django-channels-jwt and Django REST framework ship it.
-fn stock(path: &str, tokens: &AccessTokenOptions) -> TicketView {
+/// The view at `path` as the package has it, in a project that sets nothing.
+pub(crate) fn stock(path: &str, tokens: &AccessTokenOptions) -> TicketView {
     let scheme = tokens.auth_header_types.first().map_or("Bearer", String::as_str);
     TicketView {
         pattern: pattern_of(path),

@@ -40,6 +40,15 @@ pub(crate) async fn open_in(user: &UserOptions, pool: Pool) -> Result<Arc<dyn Us
     Ok(Arc::new(store))
 }
 
+/// The users behind a pool that is open already.
+///
+/// # Errors
+///
+/// [`UserOpenError`] if a statement cannot be used.
+pub(crate) fn with_pool(user: &UserOptions, pool: Pool) -> Result<Arc<dyn UserStore>, UserOpenError> {
+    Ok(Arc::new(sql::SqlUserStore::new(user, pool)?))
+}
+
 /// A row of the user table.
 #[derive(Clone, Debug)]
 pub(crate) struct User {

@@ -60,14 +60,18 @@ impl WebSocketSite {
                     continue;
                 }
             };
-            let RouteKind::Declared(rules) = &options.kind;
-            match consumer::compile(written, route.names(), rules) {
-                Ok(declared) => {
-                    compiled.push(route);
-                    applications.push(Arc::new(declared));
-                }
-                Err(found) => problems.extend(found.into_iter().map(|problem| format!("route {written:?}: {problem}"))),
-            }
+            let application: Arc<dyn Application> = match &options.kind {
+                RouteKind::Rust(consumer) => consumer.application(),
+                RouteKind::Declared(rules) => match consumer::compile(written, route.names(), rules) {
+                    Ok(declared) => Arc::new(declared),
+                    Err(found) => {
+                        problems.extend(found.into_iter().map(|problem| format!("route {written:?}: {problem}")));
+                        continue;
+                    }
+                },
+            };
+            compiled.push(route);
+            applications.push(application);
         }
         if !problems.is_empty() {
             return Err(problems);

@@ -15,7 +15,7 @@ use super::{Decision, ThrottleError, ThrottleStore, micros};
 const CAPACITY: usize = 1_000_000;
 
 #[derive(Default)]
-pub(super) struct InProcessThrottleStore {
+pub(crate) struct InProcessThrottleStore {
     counters: Mutex<Counters>,
 }
 

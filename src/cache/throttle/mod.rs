@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use super::{CacheBackend, CacheOptions};
 use crate::redis::{Redis, RedisError};
 
-use in_process::InProcessThrottleStore;
+pub(crate) use in_process::InProcessThrottleStore;
 use redis::RedisThrottleStore;
 
 /// Where the requests of each caller are counted.

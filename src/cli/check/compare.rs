@@ -223,7 +223,10 @@ mod tests {
 
     #[test]
     fn a_pattern_without_parameters_is_a_path() {
-        assert_eq!(literal_path(r"^api/auth/auth_for_ws_connection/\Z").as_deref(), Some("/api/auth/auth_for_ws_connection/"));
+        assert_eq!(
+            literal_path(r"^api/auth/auth_for_ws_connection/\Z").as_deref(),
+            Some("/api/auth/auth_for_ws_connection/")
+        );
         assert_eq!(literal_path(r"^api/v1\-beta/ticket$").as_deref(), Some("/api/v1-beta/ticket"));
         assert_eq!(literal_path(r"^(?P<tenant>[^/]+)/ticket/\Z"), None);
         assert_eq!(literal_path(r"^\d+/\Z"), None);

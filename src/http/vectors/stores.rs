@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    error::Error,
     sync::Mutex,
     time::{Duration, SystemTime},
 };
@@ -12,7 +11,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{
-    http::{Decision, ThrottleStore},
+    cache::throttle::{Decision, ThrottleError, ThrottleStore},
     python::{self, Value},
     secret::Secret,
     ticket::{Ticket, TicketStore, TicketStoreError},
@@ -129,14 +128,14 @@ impl ThrottleStore for CountedRequests {
         requests: u64,
         period: Duration,
         now: SystemTime,
-    ) -> Result<Decision, Box<dyn Error + Send + Sync>> {
+    ) -> Result<Decision, ThrottleError> {
         let mut counted = self.0.lock().expect("no test panics here");
         let times = counted.entry(key.to_owned()).or_default();
-        if u64::try_from(times.len())? < requests {
+        if (times.len() as u64) < requests {
             times.push(now);
             return Ok(Decision { allowed: true, wait_seconds: None });
         }
-        let since = times.first().map_or(Ok(Duration::ZERO), |first| now.duration_since(*first))?;
+        let since = times.first().map_or(Ok(Duration::ZERO), |first| now.duration_since(*first)).expect("time goes on");
         Ok(Decision { allowed: false, wait_seconds: Some(period.saturating_sub(since).as_secs_f64()) })
     }
 }
