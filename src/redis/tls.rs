@@ -7,9 +7,11 @@ use rustls::{
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
 };
 
 use super::RedisTls;
@@ -27,10 +29,13 @@ pub(super) fn client_config(options: &RedisTls) -> io::Result<Arc<ClientConfig>>
     let verifier: Arc<dyn ServerCertVerifier> = if options.accept_any_certificate {
         Arc::new(AnyCertificate { provider })
     } else {
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(options)?), provider).build();
-        let verifier =
+        let trusted = options.ca_file.as_deref().map_or(Ok(Vec::new()), certificates)?;
+        let roots =
+            roots(&trusted).map_err(|error| named(options.ca_file.as_deref().unwrap_or(Path::new("")), &error))?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        let inner =
             verifier.map_err(|error| io::Error::other(format!("no certificate authority to trust: {error}")))?;
-        if options.accept_any_name { Arc::new(AnyName { verifier }) } else { verifier }
+        Arc::new(Verifier { inner, trusted, any_name: options.accept_any_name })
     };
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let config = match &options.certificate_file {
@@ -47,13 +52,11 @@ pub(super) fn client_config(options: &RedisTls) -> io::Result<Arc<ClientConfig>>
 
 /// The system's authorities, and those of `ssl_ca_certs` besides (`ssl.create_default_context`, then
 /// `load_verify_locations`).
-fn roots(options: &RedisTls) -> io::Result<RootCertStore> {
+fn roots(trusted: &[CertificateDer<'static>]) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(file) = &options.ca_file {
-        for certificate in certificates(file)? {
-            roots.add(certificate).map_err(|error| named(file, &error))?;
-        }
+    for certificate in trusted {
+        roots.add(certificate.clone())?;
     }
     Ok(roots)
 }
@@ -111,13 +114,26 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// `ssl_check_hostname = False`: the chain is checked, the name is not.
+/// webpki's checks, but for two things in which OpenSSL is kinder.
 #[derive(Debug)]
-struct AnyName {
-    verifier: Arc<WebPkiServerVerifier>,
+struct Verifier {
+    inner: Arc<WebPkiServerVerifier>,
+    /// `ssl_ca_certs`.
+    trusted: Vec<CertificateDer<'static>>,
+    /// `ssl_check_hostname = False`: the chain is checked, the name is not.
+    any_name: bool,
 }
 
-impl ServerCertVerifier for AnyName {
+impl Verifier {
+    /// Whether `error` says that a server shows an authority's certificate as its own, and the project trusts that very
+    /// certificate: it signed itself, as `openssl req -x509` makes them. webpki has looked at its dates by then.
+    fn is_trusted_itself(&self, certificate: &CertificateDer<'_>, error: &Error) -> bool {
+        let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+        other.to_string().contains("CaUsedAsEndEntity") && self.trusted.iter().any(|trusted| trusted == certificate)
+    }
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -126,10 +142,16 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.verifier.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+        match self.inner.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+            )) if self.any_name => Ok(ServerCertVerified::assertion()),
+            Err(error) if self.is_trusted_itself(certificate, &error) => {
+                if !self.any_name {
+                    verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             verified => verified,
         }
     }
@@ -140,7 +162,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signed)
+        self.inner.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -149,10 +171,10 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signed)
+        self.inner.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
+        self.inner.supported_verify_schemes()
     }
 }

@@ -168,6 +168,23 @@ impl TlsRedis {
                 ),
             );
         }
+        Self::launch(files, port, extra)
+    }
+
+    /// A server whose certificate, which names `name`, is its own authority, as `openssl req -x509` makes them.
+    pub(crate) fn self_signed(name: &str) -> Self {
+        let (files, port) = (Folder::new(Account::Own), free_port());
+        openssl(
+            &files,
+            &format!(
+                "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=redis -addext subjectAltName={name} -keyout server.key -out server.pem"
+            ),
+        );
+        std::fs::copy(files.file("server.pem"), files.file("ca.pem")).unwrap();
+        Self::launch(files, port, &[])
+    }
+
+    fn launch(files: Folder, port: u16, extra: &[&str]) -> Self {
         let (port_text, ca) = (port.to_string(), files.file("ca.pem"));
         let (certificate, key) = (files.file("server.pem"), files.file("server.key"));
         let mut options = vec!["--tls-port", &port_text, "--tls-cert-file", &certificate, "--tls-key-file", &key];

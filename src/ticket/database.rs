@@ -159,7 +159,7 @@ impl From<DatabaseError> for TicketStoreError {
 }
 
 /// How times are written into the table, and compared with it.
-enum Clock {
+pub(super) enum Clock {
     /// PostgreSQL's `timestamp with time zone`: with the offset, so that no session's zone matters.
     WithOffset,
     /// Without it: `USE_TZ` writes UTC, its absence local time. Where the clocks are put back, entries of the hour before
@@ -168,7 +168,7 @@ enum Clock {
 }
 
 impl Clock {
-    fn new(engine: Engine, time_zone: Option<&str>) -> Result<Self, OpenError> {
+    pub(super) fn new(engine: Engine, time_zone: Option<&str>) -> Result<Self, OpenError> {
         match (engine, time_zone) {
             (Engine::Postgres, _) => Ok(Self::WithOffset),
             (_, None) => Ok(Self::In(TimeZone::UTC)),
@@ -185,7 +185,7 @@ impl Clock {
     }
 
     /// `time.replace(microsecond=0)`.
-    fn second(&self, time: SystemTime) -> String {
+    pub(super) fn second(&self, time: SystemTime) -> String {
         self.format(time, false)
     }
 

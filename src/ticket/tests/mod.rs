@@ -4,6 +4,7 @@ mod database;
 mod outage;
 mod redis;
 mod sentinel;
+mod vectors;
 
 use std::{sync::Arc, time::Duration};
 

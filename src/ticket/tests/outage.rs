@@ -3,6 +3,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
 use super::{
     super::{TICKET_LIFETIME, Ticket, TicketStore},
     LIMIT, django, round_trip, store, unavailable,
@@ -139,4 +144,49 @@ async fn a_primary_that_became_a_replica_is_left() {
     assert!(text.contains("READONLY"), "{text}");
     redis.command(&["REPLICAOF", "NO", "ONE"]);
     recovers(&*store).await;
+}
+
+/// Passes bytes on to `port`, and both ways ends with the first `GETDEL`, whose answer it keeps to itself.
+async fn proxy_that_drops_answers(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            tokio::spawn(async move {
+                let (mut from_client, mut from_server) = ([0; 4096], [0; 4096]);
+                loop {
+                    tokio::select! {
+                        Ok(length @ 1..) = client.read(&mut from_client) => {
+                            server.write_all(&from_client[..length]).await.unwrap();
+                            if from_client[..length].windows(6).any(|word| word == b"GETDEL") {
+                                // Until Redis has executed it.
+                                let _ = server.read(&mut from_server).await;
+                                return;
+                            }
+                        }
+                        Ok(length @ 1..) = server.read(&mut from_server) => {
+                            client.write_all(&from_server[..length]).await.unwrap();
+                        }
+                        else => return,
+                    }
+                }
+            });
+        }
+    });
+    own
+}
+
+#[tokio::test]
+async fn getdel_is_sent_once_even_where_its_answer_is_lost() {
+    let redis = Redis::start(&[]);
+    let port = proxy_that_drops_answers(redis.port()).await;
+    let store = store(django(options(RedisTopology::Single(tcp(port, None)))));
+    let ticket = Ticket::new();
+    store.issue(ticket, &Value::Int(1), TICKET_LIFETIME).await.unwrap();
+    let text = unavailable(store.redeem(ticket).await);
+    assert!(text.contains("the connection was lost before the answer"), "{text}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let statistics = redis.command(&["INFO", "commandstats"]);
+    assert!(statistics.contains("cmdstat_getdel:calls=1,"), "{statistics}");
 }

@@ -126,6 +126,20 @@ async fn a_certificate_is_checked_as_far_as_the_settings_say() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_signed_itself_is_trusted_if_it_is_the_one_in_the_settings() {
+    let (redis, other) = (TlsRedis::self_signed("IP:127.0.0.1"), TlsRedis::self_signed("DNS:elsewhere"));
+    let try_with = async |redis: &TlsRedis, file, accept_any_name| {
+        let tls = RedisTls { ca_file: Some(file), accept_any_name, ..RedisTls::default() };
+        round_trip(&*store(django(redis.options(tls)))).await
+    };
+    try_with(&redis, redis.file("ca.pem"), false).await.unwrap();
+    unavailable(try_with(&redis, other.file("ca.pem"), false).await);
+    let wrong = unavailable(try_with(&other, other.file("ca.pem"), false).await);
+    assert!(wrong.contains("not valid for name"), "{wrong}");
+    try_with(&other, other.file("ca.pem"), true).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_client_certificate_is_shown_where_the_server_wants_one() {
     let redis = TlsRedis::start("IP:127.0.0.1", &["--tls-auth-clients", "yes"]);
     let without = RedisTls { ca_file: Some(redis.file("ca.pem")), ..RedisTls::default() };
