@@ -114,13 +114,13 @@ fn advice(problem: Problem) -> &'static str {
 fn explain(error: &sqlx::Error) -> (Problem, Option<Cause>) {
     let message = || Some(Cause::Message(error.to_string()));
     match error {
+        _ if is_tls(error) => (Problem::Tls, message()),
         sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => (Problem::NotListening, None),
         // A SQLite file or a unix socket.
         sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::NotFound => {
             (Problem::NoDatabase, Some(Cause::Message(cause.to_string())))
         }
         sqlx::Error::Io(cause) => (Problem::Unreachable, Some(Cause::Message(cause.to_string()))),
-        sqlx::Error::Tls(cause) => (Problem::Tls, Some(Cause::Message(cause.to_string()))),
         sqlx::Error::Configuration(cause) => (Problem::Options, Some(Cause::Message(cause.to_string()))),
         sqlx::Error::Database(cause) => {
             let code = cause.code().unwrap_or_default().into_owned();
@@ -133,6 +133,15 @@ fn explain(error: &sqlx::Error) -> (Problem, Option<Cause>) {
         sqlx::Error::Migrate(_) => (Problem::Refused, message()),
         sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => (Problem::Unreachable, message()),
         _ => (Problem::Unreadable, None),
+    }
+}
+
+/// Whether the TLS handshake failed: sqlx hands rustls' errors on as they come from its socket.
+pub(super) fn is_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(cause) => cause.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()),
+        _ => false,
     }
 }
 

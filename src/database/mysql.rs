@@ -6,7 +6,7 @@ use sqlx::{
     query::Query,
 };
 
-use super::{Bind, DatabaseServer, DatabaseTls, Prepared, Statement};
+use super::{Bind, DatabaseServer, DatabaseTls, Prepared, Statement, error::is_tls};
 
 /// How to reach one server.
 pub(super) struct MySqlConnector {
@@ -57,7 +57,9 @@ impl MySqlConnector {
         let mut last = None;
         for options in &self.attempts {
             match options.connect().await {
-                Err(error @ (sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))) => last = Some(last.unwrap_or(error)),
+                Err(error) if is_tls(&error) || matches!(error, sqlx::Error::Protocol(_)) => {
+                    last = Some(last.unwrap_or(error))
+                }
                 other => return other.map(|connection| (connection, self.named)),
             }
         }

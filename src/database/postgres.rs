@@ -11,7 +11,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Bind, DatabaseServer, DatabaseTls, Prepared, Statement, StatementError};
+use super::{Bind, DatabaseServer, DatabaseTls, Prepared, Statement, StatementError, error::is_tls};
 
 /// How to reach one PostgreSQL, or the pooler in front of it.
 pub(super) struct PostgresConnector {
@@ -107,11 +107,8 @@ fn refuses_parameter(code: &str) -> bool {
 
 /// Whether libpq would try the other of TLS and plain text: the handshake failed, or `pg_hba.conf` has no line for it.
 fn refuses_transport(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Tls(_) => true,
-        sqlx::Error::Database(error) => error.code().as_deref() == Some("28000"),
-        _ => false,
-    }
+    let unfit = |error: &dyn sqlx::error::DatabaseError| error.code().as_deref() == Some("28000");
+    is_tls(error) || error.as_database_error().is_some_and(unfit)
 }
 
 /// libpq's `sslmode`, as the modes to try in turn.

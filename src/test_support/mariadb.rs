@@ -22,6 +22,7 @@ pub(crate) const PASSWORD: &str = "the password of sluice";
 pub(crate) struct MariaDb {
     process: Process,
     port: u16,
+    extra: Vec<String>,
     folder: Folder,
 }
 
@@ -34,6 +35,11 @@ impl MariaDb {
 
     /// A server of one's own, to pause and to kill.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`start`](Self::start), with further options such as `--ssl-cert=...`.
+    pub(crate) fn start_with(extra: &[&str]) -> Self {
         let folder = Folder::new(Account::Own);
         let mut install = Command::new(program("mariadb-install-db"));
         install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
@@ -43,14 +49,15 @@ impl MariaDb {
         }
         stdout(&mut install);
         let port = free_port();
-        let server = Self { process: Self::launch(&folder, port), port, folder };
+        let extra = extra.iter().map(|&option| option.to_owned()).collect::<Vec<_>>();
+        let server = Self { process: Self::launch(&folder, port, &extra), port, extra, folder };
         server.wait_until_ready();
         server.sql("mysql", &format!("CREATE USER sluice@'%' IDENTIFIED BY '{PASSWORD}'"));
         server.sql("mysql", "GRANT ALL ON *.* TO sluice@'%'");
         server
     }
 
-    fn launch(folder: &Folder, port: u16) -> Process {
+    fn launch(folder: &Folder, port: u16, extra: &[String]) -> Process {
         let files = [("datadir", "data"), ("socket", "socket"), ("pid-file", "pid")];
         let mut args = files.map(|(option, file)| format!("--{option}={}", folder.file(file))).to_vec();
         args.insert(0, "--no-defaults".to_owned());
@@ -58,6 +65,7 @@ impl MariaDb {
         args.extend(["--bind-address=127.0.0.1", "--skip-name-resolve"].map(str::to_owned));
         args.extend(["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"].map(str::to_owned));
         args.extend(["--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"].map(str::to_owned));
+        args.extend_from_slice(extra);
         if is_root() {
             args.push("--user=root".to_owned());
         }
@@ -135,7 +143,7 @@ impl MariaDb {
 
     /// Starts it again on the same port and files.
     pub(crate) fn restart(&mut self) {
-        self.process = Self::launch(&self.folder, self.port);
+        self.process = Self::launch(&self.folder, self.port, &self.extra);
         self.wait_until_ready();
     }
 }

@@ -4,6 +4,7 @@
 mod folder;
 mod process;
 
+pub(crate) mod certificates;
 pub(crate) mod mariadb;
 pub(crate) mod pgbouncer;
 pub(crate) mod postgres;

@@ -3,6 +3,7 @@
 mod engines;
 mod outage;
 mod pooler;
+mod tls;
 
 use super::{Bind, Engine, Pool, Statement};
 
