@@ -8,18 +8,25 @@ pub(crate) fn repr_float(float: f64) -> String {
     if float.is_infinite() {
         return if float > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let scientific = format!("{float:e}");
+    let scientific = shortest(float);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if !(-4..16).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs());
     }
-    let mut plain = float.to_string();
-    if !plain.contains('.') {
-        plain.push_str(".0");
-    }
-    plain
+    let decimals = mantissa.bytes().filter(u8::is_ascii_digit).count().saturating_sub(1);
+    let decimals = i32::try_from(decimals).unwrap_or(0) - exponent;
+    format!("{float:.*}", usize::try_from(decimals.max(1)).unwrap_or(1))
+}
+
+/// The shortest digits that read back as `float`, and of several the nearest, and of two as near the even one. Rust
+/// takes the other one: 1234567890123450.25 prints as `.3`, in Python as `.2`.
+fn shortest(float: f64) -> String {
+    let shortest = format!("{float:e}");
+    let digits = shortest.split('e').next().unwrap_or("").bytes().filter(u8::is_ascii_digit).count();
+    let rounded = format!("{float:.*e}", digits.saturating_sub(1));
+    if rounded.parse() == Ok(float) { rounded } else { shortest }
 }
 
 #[cfg(test)]
@@ -44,6 +51,8 @@ mod tests {
             (0.1, "0.1"),
             (1e22, "1e+22"),
             (-2.5, "-2.5"),
+            (1_234_567_890_123_450.25, "1234567890123450.2"),
+            (1_234_567_890_123_450.75, "1234567890123450.8"),
             (f64::NAN, "nan"),
             (f64::NEG_INFINITY, "-inf"),
         ] {

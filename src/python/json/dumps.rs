@@ -127,8 +127,8 @@ fn write_text(out: &mut String, text: &str, style: JsonStyle) {
             '\x08' => out.push_str("\\b"),
             '\x0c' => out.push_str("\\f"),
             '\0'..='\x1f' => escape(out, c),
-            // ensure_ascii leaves DEL as it is.
-            ' '..='\x7f' => out.push(c),
+            // ensure_ascii escapes DEL too.
+            ' '..='~' => out.push(c),
             '\u{2028}' | '\u{2029}' if style.drf => escape(out, c),
             _ if style.ascii => escape(out, c),
             _ => out.push(c),
@@ -160,7 +160,7 @@ mod tests {
     fn pythons_default_has_spaces_and_ascii_escapes() {
         assert_eq!(
             dumps(&sample()).unwrap(),
-            r#"{"\u00e9\"\\\n\u0001@\u2028\ud83d\ude00": [1, 1e+16, null], "b": {}}"#.replace('@', "\x7f")
+            r#"{"\u00e9\"\\\n\u0001\u007f\u2028\ud83d\ude00": [1, 1e+16, null], "b": {}}"#
         );
     }
 
