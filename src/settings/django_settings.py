@@ -821,7 +821,29 @@ def user(project):
             OutstandingToken, "jti", None, lambda value: BlacklistedToken.objects.filter(token__jti=value).exists()
         )
         found["blacklist"] = attempt(lookup, "the query of the blacklist", unsupported)
-    unsupported += manager_reads(model)
+    reads = manager_reads(model)
+    unsupported += reads
+    for key in unanswerable(model, field_name, bool(reads)):
+        found[key] = None
+    return found
+
+
+def unanswerable(model, field_name, per_request):
+    """The statements whose answer would be wrong without Python, although each is one fixed text."""
+    if per_request:
+        return ("by_id", "by_user_id_field", "by_username")
+    fields = {
+        name: concrete_field(model, name) for name in ("id", "password", "is_active", field_name, model.USERNAME_FIELD)
+    }
+    converting = {name for name, field in fields.items() if field is not None and changes_values(field)}
+    found = set()
+    if "id" in converting:
+        found.update(("by_id", "by_user_id_field", "by_username"))
+    if model.USERNAME_FIELD in converting:
+        found.add("by_username")
+    # What a ticket is issued by: the handshake reads neither the password nor the flag.
+    if converting & {field_name, "password", "is_active"} or not isinstance(active_flag(model, []), (str, bool)):
+        found.add("by_user_id_field")
     return found
 
 
@@ -896,7 +918,7 @@ def active_flag(model, unsupported):
     if isinstance(value, (bool, int, type(None))):
         return bool(value)
     unsupported.append("%s.is_active is computed by Python code" % model._meta.label)
-    return True
+    return None
 
 
 LOOKUP_METHODS = ("get_queryset", "get", "filter", "all", "get_by_natural_key", "_chain", "_clone", "__init__")
@@ -1467,7 +1489,7 @@ def cache(project):
         unsupported.append("the cache backend %s" % path_of(instance))
     elif base.__module__ != type(instance).__module__ and kind != "memcached":
         unsupported += cache_overrides(type(instance), base)
-    found.update(cache_key(instance, unsupported))
+    found.update(cache_key(instance))
     details = {"redis": redis_cache, "django_redis": django_redis_cache, "database": database_cache}.get(kind)
     if details is not None:
         details(instance, found)
@@ -1490,26 +1512,21 @@ KEY_PROBES = (
 )
 
 
-def cache_key(instance, unsupported):
+def cache_key(instance):
     """How a key is made, as a pattern, where the project's `KEY_FUNCTION` turns out to follow one."""
     from django.core.cache.backends.base import default_key_func
 
     function = instance.key_func
-    found = {"key_pattern": None, "key_function": path_of(function), "version": instance.version}
+    found = {"key_pattern": None, "key_problem": None, "key_function": path_of(function), "version": instance.version}
     if function is not default_key_func:
         state = state_read_by(function, strict=True) if isinstance(function, types.FunctionType) else ["an object"]
         if state:
-            unsupported.append("KEY_FUNCTION %s reads %s" % (path_of(function), ", ".join(sorted(set(state)))))
+            found["key_problem"] = "KEY_FUNCTION %s reads %s" % (path_of(function), ", ".join(sorted(set(state))))
             return found
     try:
-        pattern = probed_pattern(instance)
+        found["key_pattern"] = probed_pattern(instance)
     except Refused as error:
-        unsupported.append("KEY_FUNCTION %s: %s" % (path_of(function), error))
-        return found
-    if type(instance.version) is not int:
-        pattern = pattern.replace("{version}", str(instance.version))
-        found["version"] = 1
-    found["key_pattern"] = pattern
+        found["key_problem"] = "KEY_FUNCTION %s: %s" % (path_of(function), error)
     return found
 
 
