@@ -1046,10 +1046,10 @@ def test_the_database_cache(item):
     ("function", "pattern", "problem"),
     [
         ("short", "{prefix}/v{version}/{key}", None),
-        ("joined", None, "KEY_FUNCTION mysite.keys.joined: no pattern of prefix, version and key"),
-        ("hashed", None, "KEY_FUNCTION mysite.keys.hashed: no pattern of prefix, version and key"),
-        ("of_tenant", None, "KEY_FUNCTION mysite.keys.of_tenant reads request"),
-        ("counted", None, "KEY_FUNCTION mysite.keys.counted reads calls"),
+        ("joined", None, "no pattern of prefix, version and key comes out"),
+        ("hashed", None, "no pattern of prefix, version and key comes out"),
+        ("of_tenant", None, "it reads request"),
+        ("counted", None, "it reads calls"),
     ],
 )
 def test_a_key_function_is_accepted_only_as_a_pattern(item, function, pattern, problem):
@@ -1060,9 +1060,7 @@ def test_a_key_function_is_accepted_only_as_a_pattern(item, function, pattern, p
 def test_a_key_function_that_cannot_take_a_ticket_is_told(item):
     found = item("cache", caches(KEY_FUNCTION="mysite.keys.lowered"))
     assert found["key_pattern"] is None
-    assert found["key_problem"].startswith(
-        "KEY_FUNCTION mysite.keys.lowered: fails for a key of type UUID: AttributeError: "
-    )
+    assert found["key_problem"].startswith("it fails for a key of type UUID: AttributeError: ")
 
 
 def test_a_version_may_be_text(item):

@@ -1521,12 +1521,12 @@ def cache_key(instance):
     if function is not default_key_func:
         state = state_read_by(function, strict=True) if isinstance(function, types.FunctionType) else ["an object"]
         if state:
-            found["key_problem"] = "KEY_FUNCTION %s reads %s" % (path_of(function), ", ".join(sorted(set(state))))
+            found["key_problem"] = "it reads %s" % ", ".join(sorted(set(state)))
             return found
     try:
         found["key_pattern"] = probed_pattern(instance)
     except Refused as error:
-        found["key_problem"] = "KEY_FUNCTION %s: %s" % (path_of(function), error)
+        found["key_problem"] = str(error)
     return found
 
 
@@ -1541,7 +1541,7 @@ def probed_pattern(instance):
         for prefix, version in (("prefixqzx", "918273"), ("PREFIXwvy", "645"))
     }
     if len(patterns) != 1:
-        raise Refused("no pattern of prefix, version and key")
+        raise Refused("no pattern of prefix, version and key comes out")
     pattern = patterns.pop()
     for key in KEY_PROBES:
         words = {"{prefix}": instance.key_prefix, "{version}": instance.version, "{key}": key}
@@ -1550,9 +1550,11 @@ def probed_pattern(instance):
             try:
                 made = str(instance.make_key(form))
             except Exception as error:
-                raise Refused("fails for a key of type %s: %s" % (type(form).__name__, sentence_of(error))) from error
+                raise Refused(
+                    "it fails for a key of type %s: %s" % (type(form).__name__, sentence_of(error))
+                ) from error
             if made != expected:
-                raise Refused("no pattern of prefix, version and key")
+                raise Refused("no pattern of prefix, version and key comes out")
     return pattern
 
 
