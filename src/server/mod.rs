@@ -214,3 +214,6 @@ async fn serve_connection<S, B>(
         tracing::debug!(%error, client.address = %connection.peer.ip(), "connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,7 +221,7 @@ impl OpenSocket {
                 }
                 return None;
             }
-            Event::Close(close) => return Some(self.echo(close)),
+            Event::Close(close) => return Some(self.echo(close.as_ref())),
         };
         if !self.outbox.is_closed()
             && let Err(close) = consumer.receive(frame, connection).await
@@ -236,11 +236,11 @@ impl OpenSocket {
     }
 
     /// Answers the peer's close with the same code and reason, or with none.
-    fn echo(&mut self, close: Option<CloseFrame>) -> End {
-        let code = close.as_ref().map_or(CloseFrame::NO_STATUS, |close| close.code);
+    fn echo(&mut self, close: Option<&CloseFrame>) -> End {
+        let code = close.map_or(CloseFrame::NO_STATUS, |close| close.code);
         let is_written = self.flush().is_ok() && {
             if self.closing.is_none() {
-                self.unsent.push_back(codec::close(close.as_ref()));
+                self.unsent.push_back(codec::close(close));
             }
             self.flush().is_ok()
         };

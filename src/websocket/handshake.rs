@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Whether a request asks for a WebSocket; any other upgrade is ordinary HTTP. Matches uvicorn 0.54,
-/// protocols/http/h11_impl.py, `_get_upgrade` and `_should_upgrade_to_ws`.
+/// `protocols/http/h11_impl.py`, `_get_upgrade` and `_should_upgrade_to_ws`.
 pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     has_token(headers, &header::CONNECTION, "upgrade")
         && headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
@@ -254,7 +254,7 @@ async fn open_socket(
     let upgraded = upgrade.await.ok()?;
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
     let outbox = Arc::new(Outbox::default());
-    let registration = open.registry.register(Arc::clone(&outbox));
+    let registration = open.registry.register(&outbox);
     let socket = OpenSocket::new(parts.io.into_inner(), Arc::clone(&outbox), registration, Arc::clone(&site.options));
     Some((socket, outbox, parts.read_buf))
 }

@@ -20,3 +20,6 @@ pub(crate) use handshake::{answer, is_upgrade};
 pub(crate) use options::{OriginPolicy, RefuseBy, WebSocketOptions};
 pub(crate) use registry::Registry;
 pub(crate) use site::{OpenSockets, WebSocketSite};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -68,10 +68,10 @@ impl Registry {
     }
 
     /// Enters a socket, until the answer is dropped. While the process stops, it is closed at once.
-    pub(crate) fn register(self: &Arc<Self>, outbox: Arc<Outbox>) -> Registration {
+    pub(crate) fn register(self: &Arc<Self>, outbox: &Arc<Outbox>) -> Registration {
         self.open.fetch_add(1, Ordering::SeqCst);
         let shard_index = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
-        let slot = Slot { outbox: Some(Arc::clone(&outbox)), due: NEVER };
+        let slot = Slot { outbox: Some(Arc::clone(outbox)), due: NEVER };
         let index = {
             let mut shard = self.shard(shard_index);
             if let Some(index) = shard.free.pop() {
@@ -225,14 +225,14 @@ mod tests {
         let timer = Arc::clone(&registry);
         tokio::spawn(async move { timer.run().await });
         let outbox = Arc::new(Outbox::default());
-        let registration = registry.register(Arc::clone(&outbox));
+        let registration = registry.register(&outbox);
         registration.schedule(Duration::from_secs(1));
         registration.schedule(Duration::from_secs(20));
-        tokio::time::sleep(Duration::from_millis(19_900)).await;
+        tokio::time::sleep(Duration::from_secs(20) - Duration::from_millis(100)).await;
         assert_eq!(told(&outbox), 0);
         tokio::time::sleep(Duration::from_millis(400)).await;
         assert_eq!(told(&outbox), TIMER);
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!(told(&outbox), 0);
     }
 
@@ -242,7 +242,7 @@ mod tests {
         let timer = Arc::clone(&registry);
         tokio::spawn(async move { timer.run().await });
         let outbox = Arc::new(Outbox::default());
-        let registration = registry.register(Arc::clone(&outbox));
+        let registration = registry.register(&outbox);
         for _ in 0..1000 {
             registration.schedule(Duration::from_secs(2));
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -251,7 +251,7 @@ mod tests {
             registry.shards.iter().map(|shard| shard.lock().unwrap().wheel.iter().map(Vec::len).sum::<usize>()).sum();
         assert!(entries < 100, "{entries}");
         drop(registration);
-        let later = registry.register(Arc::new(Outbox::default()));
+        let later = registry.register(&Arc::default());
         assert_eq!(later.registry.open(), 1);
     }
 
@@ -259,9 +259,9 @@ mod tests {
     async fn closing_reaches_open_sockets_and_those_that_come_later() {
         let registry = Registry::new(Duration::from_secs(1));
         let (early, late) = (Arc::new(Outbox::default()), Arc::new(Outbox::default()));
-        let first = registry.register(Arc::clone(&early));
+        let first = registry.register(&early);
         registry.close_all();
-        let second = registry.register(Arc::clone(&late));
+        let second = registry.register(&late);
         for outbox in [early, late] {
             assert_eq!(outbox.take().1.map(|close| close.code), Some(1012));
         }

@@ -22,6 +22,9 @@ use template::{Template, TemplateError, Templates};
 /// What templates may read besides the route's captured names.
 const NAMES: [&str; 7] = ["user", "content", "text", "bytes", "query", "headers", "now"];
 
+/// Containers within one another that a frame may have. Python reads more (some 900), but templates recurse.
+const MAX_DEPTH: usize = 128;
+
 /// A declared route, compiled. Every socket of the route shares it.
 #[derive(Debug)]
 pub(crate) struct Declared {
@@ -83,9 +86,12 @@ impl Declared {
             Frame::Text(text) if has_conditions || self.reads("content") => json::loads_str(text).ok(),
             Frame::Text(_) | Frame::Binary(_) => None,
         };
+        if content.as_ref().is_some_and(|content| values::is_deeper(content, MAX_DEPTH)) {
+            return Some(Err(ReplyError::TooDeep));
+        }
         let rule = self.rules.iter().find(|rule| rule.fits(content.as_ref()))?;
-        let context = self.context(frame, content.as_ref(), connection, now);
-        let rendered = self.templates.render(&rule.reply, &context);
+        let names = self.context(frame, content.as_ref(), connection, now);
+        let rendered = self.templates.render(&rule.reply, &names);
         Some(rendered.map_err(ReplyError::from).and_then(|value| Ok(json::dumps(&value)?)))
     }
 
@@ -159,6 +165,8 @@ impl Rule {
 enum ReplyError {
     #[error(transparent)]
     Template(#[from] TemplateError),
+    #[error("the frame has more than {MAX_DEPTH} containers within one another")]
+    TooDeep,
     #[error(transparent)]
     Json(#[from] json::Unserializable),
 }
@@ -179,3 +187,6 @@ impl Consumer for DeclaredConsumer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

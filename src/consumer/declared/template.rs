@@ -70,6 +70,9 @@ impl Templates {
     pub(super) fn compile(&mut self, json: &serde_json::Value, problems: &mut Vec<String>) -> Template {
         match json {
             serde_json::Value::String(text) if text.contains("{{") || text.contains("{%") || text.contains("{#") => {
+                for filter in filters(text).filter(|name| !self.knows_filter(name)) {
+                    problems.push(format!("{text:?} uses the filter `{filter}`, which does not exist"));
+                }
                 self.text(text).unwrap_or_else(|error| {
                     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
                     problems.push(format!("{text:?} is no template: {what}"));
@@ -110,6 +113,11 @@ impl Templates {
         Ok(name)
     }
 
+    fn knows_filter(&self, name: &str) -> bool {
+        let applied = self.environment.empty_state().apply_filter(name, &[]);
+        applied.err().is_none_or(|error| error.kind() != ErrorKind::UnknownFilter)
+    }
+
     /// Whether templates know `name` without being given it.
     pub(super) fn is_global(&self, name: &str) -> bool {
         self.environment.globals().any(|(known, _)| known == name)
@@ -145,5 +153,49 @@ impl Templates {
         let inside =
             source.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("", |(inside, _)| inside);
         inside.trim().to_owned()
+    }
+}
+
+/// The names behind a `|` in the tags of a template, which are looked up only when it is rendered.
+fn filters(text: &str) -> impl Iterator<Item = &str> {
+    let mut found = Vec::new();
+    let mut in_tag = false;
+    let mut quote = None;
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let after = &rest[character.len_utf8()..];
+        match quote {
+            Some(_) if character == '\\' => {
+                rest = after.chars().next().map_or("", |escaped| &after[escaped.len_utf8()..]);
+                continue;
+            }
+            Some(open) => quote = (open != character).then_some(open),
+            None if rest.starts_with("{{") || rest.starts_with("{%") => in_tag = true,
+            None if rest.starts_with("}}") || rest.starts_with("%}") => in_tag = false,
+            None if in_tag && matches!(character, '"' | '\'') => quote = Some(character),
+            None if in_tag && character == '|' => {
+                let name = after.trim_start();
+                let end = name.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(name.len());
+                found.push(&name[..end]);
+            }
+            None => {}
+        }
+        rest = after;
+    }
+    found.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_found_in_tags_and_nowhere_else() {
+        let found = |text| filters(text).collect::<Vec<_>>();
+        assert_eq!(
+            found("a|b {{ c | upper|join('|x') }} {% if \"\\\"|y\"|lower %}|z{% endif %}"),
+            ["upper", "join", "lower"]
+        );
+        assert_eq!(found("{{ 'unclosed"), Vec::<&str>::new());
     }
 }

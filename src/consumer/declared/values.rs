@@ -99,6 +99,15 @@ pub(super) fn from_template(value: &Jinja) -> Option<Value> {
     })
 }
 
+/// Whether `value` has more than `depth` containers within one another.
+pub(super) fn is_deeper(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::List(items) => depth == 0 || items.iter().any(|value| is_deeper(value, depth - 1)),
+        Value::Dict(entries) => depth == 0 || entries.iter().any(|(_, value)| is_deeper(value, depth - 1)),
+        _ => false,
+    }
+}
+
 /// Whether a frame's value is the one that `when` asks for. As `==` in Python, but `true` is not 1.
 pub(super) fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {

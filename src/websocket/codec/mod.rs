@@ -78,6 +78,9 @@ struct Message {
     checked: usize,
 }
 
+/// A frame's header, the length of its payload, and what came behind it.
+type Header<'a> = (FrameHeader, u64, &'a mut [u8]);
+
 /// The reading half of one connection's protocol.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -142,7 +145,7 @@ impl Decoder {
     }
 
     /// The next frame's header, if all of it is there.
-    fn take_header<'a>(&mut self, input: &'a mut [u8]) -> Result<Option<(FrameHeader, u64, &'a mut [u8])>, Violation> {
+    fn take_header<'a>(&mut self, input: &'a mut [u8]) -> Result<Option<Header<'a>>, Violation> {
         let held = usize::from(self.header_len);
         let added = input.len().min(MAX_HEADER - held);
         self.header[held..held + added].copy_from_slice(&input[..added]);

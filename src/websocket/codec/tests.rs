@@ -8,13 +8,13 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
-        length @ 0..126 => bytes.push(0x80 | u8::try_from(length).unwrap()),
+        length @ 0..126 => bytes.push(0x80 + u8::try_from(length).unwrap()),
         length @ 126..65536 => {
-            bytes.push(0x80 | 126);
+            bytes.push(0xfe);
             bytes.extend_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
         }
         length => {
-            bytes.push(0x80 | 127);
+            bytes.push(0xff);
             bytes.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }

@@ -37,10 +37,7 @@ impl OriginCheck {
     /// Where Python raises (and uvicorn answers 500) the answer is no.
     pub(crate) fn allows(&self, origin: Option<&str>) -> bool {
         let Some(allowed) = &self.allowed else { return true };
-        let origin = match origin.map(UrlParts::parse).transpose() {
-            Ok(origin) => origin,
-            Err(_) => return false,
-        };
+        let Ok(origin) = origin.map(UrlParts::parse).transpose() else { return false };
         if origin.is_none() && !allowed.iter().any(|entry| matches!(entry, Entry::Any)) {
             return false;
         }

@@ -73,14 +73,13 @@ fn split_scheme(url: &str) -> (&str, &str) {
 
 /// `_check_bracketed_host`: an IPv6 address, or RFC 3986's `IPvFuture`.
 fn check_bracketed_host(host: &str) -> Result<(), ValueError> {
-    let is_valid = match host.strip_prefix('v') {
-        Some(future) => future.split_once('.').is_some_and(|(version, rest)| {
+    let is_valid = if let Some(future) = host.strip_prefix('v') {
+        future.split_once('.').is_some_and(|(version, rest)| {
             !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit()) && !rest.is_empty()
-        }),
-        None => {
-            let (address, zone) = host.split_once('%').unwrap_or((host, "none"));
-            address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && !zone.contains('%')
-        }
+        })
+    } else {
+        let (address, zone) = host.split_once('%').unwrap_or((host, "none"));
+        address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && !zone.contains('%')
     };
     if is_valid { Ok(()) } else { Err(ValueError) }
 }

@@ -128,6 +128,7 @@ mod tests {
         route.matches(path).map(Vec::from)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as in Captures")]
     fn str(text: &str) -> Option<Value> {
         Some(Value::Str(text.to_owned()))
     }
