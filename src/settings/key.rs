@@ -101,9 +101,11 @@ pub(super) const KEYS: &[Key] = &[
     read("user.table", Kind::Text, "AUTH_USER_MODEL"),
     read("user.id", Kind::Text, ""),
     read("user.id_kind", Kind::Word(&["integer", "bigint", "uuid", "text"]), ""),
+    read("user.user_id_field_kind", Kind::Word(&["integer", "bigint", "uuid", "text"]), ""),
     read("user.username", Kind::Text, ""),
     read("user.password", Kind::TextOrNone, ""),
     read("user.is_active", Kind::TextOrNone, ""),
+    read("user.blacklist", Kind::Bool, ""),
     // CACHES.
     read("cache.url", Kind::Secret, ""),
     read("cache.backend", Kind::Text, CACHE),

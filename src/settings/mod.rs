@@ -15,13 +15,18 @@ mod issue;
 mod key;
 mod kind;
 mod layer;
+mod mask;
 mod origin;
 mod problem;
+mod render;
 mod report;
 mod routes;
 mod server;
 mod simple_jwt;
 mod sources;
+mod starter;
+#[cfg(test)]
+mod tests;
 mod ticket_view;
 mod toml_file;
 mod user;
@@ -38,8 +43,10 @@ pub(crate) use self::{
     django::SCRIPT,
     origin::Origin,
     problem::{Code, Problem, Problems},
+    render::render,
     report::Report,
     sources::{DjangoTarget, Sources},
+    starter::starter,
     ticket_view::stock as stock_ticket_view,
 };
 

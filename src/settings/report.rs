@@ -53,8 +53,12 @@ impl Report {
             notes: Vec::new(),
             effective: Vec::new(),
             routes: tables.iter().map(toml_file::Node::to_json).collect(),
-            found: django.item::<Asgi>("asgi").ok().flatten().map(|asgi| asgi.routes).unwrap_or_default(),
+            found: Vec::new(),
         };
+        if let Ok(Some(asgi)) = django.item::<Asgi>("asgi") {
+            report.notes = not_run(&asgi);
+            report.found = asgi.routes;
+        }
         // Without the project's own word everything else would seem to be missing, too.
         if !unreadable && !nothing_was_said(&django, &mut layers) {
             report.fill(&mut layers, &django, routes, tables.len());
@@ -97,6 +101,16 @@ impl Report {
             self.settings = Some(Settings { server, access_token, user, database, cache, http, websocket, routes });
         }
     }
+}
+
+/// What the project's ASGI application does by Python of its own, which nothing here runs.
+fn not_run(asgi: &Asgi) -> Vec<String> {
+    let replaced = asgi.routes.iter().flat_map(|route| &route.overridden);
+    let mut sentences: Vec<String> = asgi.unsupported.clone();
+    sentences.extend(replaced.map(|method| format!("the project's own {method} is not run here")));
+    sentences.sort();
+    sentences.dedup();
+    sentences
 }
 
 /// `[ticket] serve`: the views that are served, and what is said about it.
@@ -152,4 +166,26 @@ fn nothing_was_said(django: &Django, layers: &mut Layers) -> bool {
         layers.problems.push(Problem::new(Code::NothingToRead, sentence).mend(mend));
     }
     silent
+}
+
+#[cfg(test)]
+impl Report {
+    /// Takes a test's folder out of the places of problems.
+    pub(super) fn at_home(&mut self, folder: &str) {
+        let mut problems = Problems::default();
+        for problem in self.problems.iter() {
+            let mut problem = problem.clone();
+            if let Some(Origin::File { path, .. }) = &mut problem.origin {
+                *path = path.replace(folder, "");
+            }
+            problem.sentence = problem.sentence.replace(folder, "");
+            problems.push(problem);
+        }
+        self.problems = problems;
+        for (_, _, origin) in &mut self.effective {
+            if let Origin::File { path, .. } = origin {
+                *path = path.replace(folder, "");
+            }
+        }
+    }
 }

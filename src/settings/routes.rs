@@ -9,7 +9,10 @@ use super::{
     problem::{Code, Problem},
     toml_file::{Entry, Node, NodeValue},
 };
-use crate::consumer::{DeclaredReceive, RouteKind, RouteOptions, RoutePattern};
+use crate::{
+    consumer::{DeclaredReceive, RouteKind, RouteOptions, RoutePattern, compile},
+    websocket::Route,
+};
 
 /// What a route may say in this version.
 const ROUTE_NAMES: [&str; 3] = ["path", "regex", "receive"];
@@ -92,7 +95,20 @@ impl Reader<'_> {
                 return None;
             }
         };
+        self.check(&pattern, &receive, origin);
         Some(RouteOptions { pattern, kind: RouteKind::Declared(receive) })
+    }
+
+    /// Compiles the pattern and the templates, as the start will do again.
+    fn check(&mut self, pattern: &RoutePattern, receive: &[DeclaredReceive], origin: &Origin) {
+        let (RoutePattern::Path(text) | RoutePattern::Regex(text)) = pattern;
+        let sentences = match Route::compile(pattern) {
+            Ok(route) => compile(text, route.names(), receive).err().unwrap_or_default(),
+            Err(sentence) => vec![sentence],
+        };
+        for sentence in sentences {
+            self.layers.problems.push(Problem::new(Code::Route, sentence).at(origin));
+        }
     }
 
     fn receive(&mut self, entries: &[Entry], line: usize) -> Option<DeclaredReceive> {

@@ -10,7 +10,7 @@ use super::{
     values::Values,
 };
 use crate::{
-    access_token::{AccessTokenOptions, Algorithm, OneOrMany, TokenClass},
+    access_token::{AccessTokenOptions, Algorithm, OneOrMany, TokenClass, Verifier},
     secret::Secret,
 };
 
@@ -81,10 +81,11 @@ fn token_classes(layers: &mut Layers, blockers: &mut Blockers) -> Vec<TokenClass
         Value::Array(list) => list.clone(),
         one => vec![one.clone()],
     };
+    let blacklist = layers.values.boolean("user.blacklist", false);
     let mut classes = Vec::new();
     let mut problems = Vec::new();
     for class in &listed {
-        match token_class(class) {
+        match token_class(class, blacklist) {
             Some(class) => classes.push(class),
             None => problems
                 .push(Problem::new(Code::BadValue, format!("{class} is no token class of SimpleJWT")).at(origin)),
@@ -94,7 +95,7 @@ fn token_classes(layers: &mut Layers, blockers: &mut Blockers) -> Vec<TokenClass
     classes
 }
 
-fn token_class(class: &Value) -> Option<TokenClass> {
+fn token_class(class: &Value, blacklist: bool) -> Option<TokenClass> {
     if let Value::String(name) = class {
         let name = name.rsplit('.').next().unwrap_or_default();
         let (token_type, shown) = match name {
@@ -104,12 +105,13 @@ fn token_class(class: &Value) -> Option<TokenClass> {
             "UntypedToken" => (None, "untyped"),
             _ => return None,
         };
-        // Without Django nobody says whether the blacklist app is installed; `[user] blacklist` would be its place.
+        // The mixin looks the token up only where the blacklist app is installed; access tokens have no mixin.
+        let has_mixin = matches!(name, "RefreshToken" | "SlidingToken");
         return Some(TokenClass {
             name: name.to_owned(),
             token_type: token_type.map(str::to_owned),
             token_type_shown: shown.to_owned(),
-            checks_blacklist: false,
+            checks_blacklist: has_mixin && blacklist,
         });
     }
     Some(TokenClass {
@@ -120,21 +122,20 @@ fn token_class(class: &Value) -> Option<TokenClass> {
     })
 }
 
+/// A key with which no token could be checked.
 fn check_key(options: &AccessTokenOptions, layers: &mut Layers, blockers: &mut Blockers) {
-    let problem = |sentence, mend| Problem::new(Code::SigningKey, sentence).mend(mend);
-    if options.algorithm.is_symmetric() {
-        if options.signing_key.expose().is_empty() {
-            blockers.add(problem(
-                "no key is known to check access tokens with",
-                "secret_key = \"...\"        # Django's SECRET_KEY, or [simple_jwt] signing_key",
-            ));
-        }
-    } else if options.verifying_key.is_none() && options.jwk_url.is_none() {
-        let problem = problem(
-            "this algorithm needs SimpleJWT's VERIFYING_KEY or JWK_URL, and there is neither",
-            "[simple_jwt]\nverifying_key = \"\"\"-----BEGIN PUBLIC KEY-----\n...\"\"\"",
-        );
-        let problem = problem.at(layers.values.origin("simple_jwt.algorithm"));
+    if options.algorithm.is_symmetric() && options.signing_key.expose().is_empty() {
+        let problem = Problem::new(Code::SigningKey, "no key is known to check access tokens with");
+        blockers.add(problem.mend("secret_key = \"...\"        # Django's SECRET_KEY, or [simple_jwt] signing_key"));
+    } else if let Err(error) = Verifier::new(options.clone()) {
+        let path = if options.algorithm.is_symmetric() {
+            "simple_jwt.signing_key"
+        } else if options.jwk_url.is_some() {
+            "simple_jwt.jwk_url"
+        } else {
+            "simple_jwt.verifying_key"
+        };
+        let problem = Problem::new(Code::SigningKey, error.to_string()).at(layers.values.origin(path));
         blockers.add_or_report(problem, layers);
     }
 }

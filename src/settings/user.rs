@@ -45,7 +45,7 @@ pub(super) fn read(
 
 fn of_django(item: UserItem, layers: &mut Layers, blockers: &mut Blockers) -> Option<UserOptions> {
     let origin = Origin::Django("AUTH_USER_MODEL".to_owned());
-    let mut statement = |statement: Option<Statement>, layers: &mut Layers| {
+    let statement = |statement: Option<Statement>, layers: &mut Layers| {
         let converted = statement.map(query).transpose();
         converted.unwrap_or_else(|sentence| {
             layers.problems.push(Problem::new(Code::NotTheDocument, sentence).at(&origin));
@@ -56,24 +56,36 @@ fn of_django(item: UserItem, layers: &mut Layers, blockers: &mut Blockers) -> Op
     let by_user_id_field = statement(item.by_user_id_field, layers);
     let by_username = statement(item.by_username, layers);
     let blacklist = statement(item.blacklist, layers);
-    let Some(by_id) = by_id else {
-        let reasons =
-            if item.unsupported.is_empty() { "no reason was given".to_owned() } else { item.unsupported.join("; ") };
-        let sentence = format!("Django's query for a user of {} cannot be run here: {reasons}", item.model);
-        layers
-            .problems
-            .push(Problem::new(Code::UserStatement, sentence).at(&origin).mend("[user]\ntable = \"auth_user\""));
-        return None;
-    };
-    if by_user_id_field.is_none() {
-        let reasons = item.unsupported.join("; ");
-        blockers.push(&origin, format!("the query for SimpleJWT's USER_ID_FIELD cannot be run here: {reasons}"), "");
+    let mut refused = Vec::new();
+    for sentence in item.unsupported {
+        if sentence.starts_with("get_by_natural_key(") {
+            layers.notes.push(format!("users cannot be found by name on the command line: {sentence}"));
+        } else if only_for_tickets(&sentence, by_id.is_some() && by_user_id_field.is_none()) {
+            blockers.push(&origin, sentence, "");
+        } else {
+            refused.push(sentence);
+        }
     }
+    let problem = match (&by_id, refused.as_slice()) {
+        (Some(_), []) => None,
+        (None, []) => Some((Code::UserStatement, "no reason was given".to_owned())),
+        (None, reasons) => Some((Code::UserStatement, reasons.join("; "))),
+        (Some(_), reasons) => Some((Code::NotWithoutPython, reasons.join("; "))),
+    };
+    if let Some((code, reasons)) = problem {
+        let sentence = format!("the query for a user of {} cannot be matched without Python: {reasons}", item.model);
+        let mend = "[user]\ntable = \"auth_user\"        # a plain table instead, and its columns by name";
+        layers.problems.push(Problem::new(code, sentence).at(&origin).mend(mend));
+    }
+    let by_id = by_id?;
     let is_active = match item.is_active {
         Value::Bool(always) => ActiveFlag::Always(always),
         _ if by_id.columns.iter().any(|column| column == "is_active") => ActiveFlag::Column,
         _ => ActiveFlag::Always(true),
     };
+    if by_user_id_field.is_none() {
+        blockers.push(&origin, "Django's query for SimpleJWT's USER_ID_FIELD is not known", "");
+    }
     Some(UserOptions {
         model: item.model,
         by_user_id_field: by_user_id_field.unwrap_or_else(|| by_id.clone()),
@@ -82,6 +94,12 @@ fn of_django(item: UserItem, layers: &mut Layers, blockers: &mut Blockers) -> Op
         blacklist,
         is_active,
     })
+}
+
+/// Whether a part concerns only the check of access tokens, and not the tickets that are redeemed.
+fn only_for_tickets(sentence: &str, no_query_for_tokens: bool) -> bool {
+    sentence.starts_with("the query of the blacklist")
+        || (no_query_for_tokens && sentence.starts_with("User.objects.get("))
 }
 
 fn query(statement: Statement) -> Result<UserQuery, String> {

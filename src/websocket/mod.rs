@@ -19,6 +19,7 @@ mod site;
 pub(crate) use handshake::{answer, is_upgrade};
 pub(crate) use options::{OriginPolicy, RefuseBy, WebSocketOptions};
 pub(crate) use registry::Registry;
+pub(crate) use route::Route;
 pub(crate) use site::{OpenSockets, WebSocketSite};
 
 #[cfg(test)]

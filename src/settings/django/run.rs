@@ -16,6 +16,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::super::mask::without_login;
+
 /// How long the project may take to be imported and read.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
 
@@ -111,14 +113,7 @@ impl Run<'_> {
 fn tail(text: &str) -> String {
     let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("    ") && !line.trim().is_empty()).collect();
     let kept = &lines[lines.len().saturating_sub(12)..];
-    let without_login = |line: &&str| {
-        let words = line.split_inclusive(char::is_whitespace).map(|word| match (word.find("://"), word.rfind('@')) {
-            (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &word[..scheme], &word[at..]),
-            _ => word.to_owned(),
-        });
-        words.collect::<String>()
-    };
-    kept.iter().map(without_login).collect::<Vec<_>>().join("\n")
+    kept.iter().map(|line| without_login(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Waits for the end; at the limit the whole process group is killed.
@@ -188,11 +183,12 @@ mod tests {
     fn a_project_that_hangs_is_killed_with_its_children() {
         let script = "import subprocess, time, sys\n\
                       p = subprocess.Popen(['sleep', '600']); print(p.pid, file=sys.stderr, flush=True); time.sleep(600)";
-        let Err(RunError::TimedOut { printed, .. }) = run(script, &[], Duration::from_secs(1)) else {
+        let Err(RunError::TimedOut { printed, .. }) = run(script, &[], Duration::from_secs(5)) else {
             panic!("it ended by itself");
         };
         thread::sleep(Duration::from_millis(200));
-        let state = std::fs::read_to_string(format!("/proc/{}/stat", printed.trim())).unwrap_or_default();
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", printed.trim().parse::<u32>().unwrap()))
+            .unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "still there: {state}");
     }
 

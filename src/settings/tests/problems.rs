@@ -1,0 +1,197 @@
+//! Bad input, and exactly what is said about it.
+
+use super::{ENOUGH, Given, document, problems, toml};
+
+/// `extra` stands before all that is enough; lines count from it.
+fn with(extra: &str) -> String {
+    problems(&toml(&format!("{extra}\n{ENOUGH}")))
+}
+
+#[test]
+fn every_kind_of_mistake_in_the_file_names_its_line_and_what_mends_it() {
+    let cases = [
+        ("bind = 8001", "E003 sluicegate.toml:1: `bind` takes text in quotes"),
+        (
+            "bind = \"8001\"",
+            "E004 sluicegate.toml:1: `bind` takes an address and a port, not \"8001\"\n    bind = \"0.0.0.0:8001\"",
+        ),
+        ("bnd = \"x\"", "E002 sluicegate.toml:1: there is no setting `bnd`\n    Did you mean `bind`?"),
+        ("leeway = 1", "E002 sluicegate.toml:1: there is no setting `leeway`\n    Did you mean `simple_jwt.leeway`?"),
+        ("zzz = 1", "E002 sluicegate.toml:1: there is no setting `zzz`"),
+        (
+            "[simple_jvt]\nleeway = 1",
+            "E002 sluicegate.toml:1: there is no section [simple_jvt]\n    Did you mean [simple_jwt]?",
+        ),
+        (
+            "debug = 2026-01-01",
+            "E003 sluicegate.toml:1: a date, or a number beyond 64 bits, is no value of any setting",
+        ),
+        (
+            "[token]\nserve = true",
+            "E005 sluicegate.toml:2: `token.serve`: the token views stay at Django in this version\n    Remove it.",
+        ),
+        (
+            "[upstream]\nurl = \"http://h\"",
+            "E005 sluicegate.toml:2: `upstream.url`: nothing is passed on to another server in this version\n    Remove it.",
+        ),
+        (
+            "[channel_layer]\nhosts = [\"redis://h\"]",
+            "E005 sluicegate.toml:2: `channel_layer.hosts`: sockets do not join Django's channel layer in this version\n    Remove it.",
+        ),
+        (
+            "[ticket]\nserve = \"maybe\"",
+            "E003 sluicegate.toml:2: `ticket.serve` takes true, false or \"auto\", not \"maybe\"",
+        ),
+        (
+            "[limits]\nhandshake_timeout = \"soon\"",
+            "E003 sluicegate.toml:2: `limits.handshake_timeout` takes a number of seconds, or a text such as \"30s\" or \"5m\", not \"soon\"",
+        ),
+        (
+            "[limits]\nconnections_per_address = 5",
+            "E080 sluicegate.toml:2: `limits.connections_per_address` counts clients by address, and behind a proxy all have the proxy's\n    [limits]\n    trusted_proxies = [\"10.0.0.0/8\"]        # whose X-Forwarded-For counts; [] if there is no proxy",
+        ),
+        (
+            "[health]\npath_prefix = \"internal\"",
+            "E004 sluicegate.toml:2: `health.path_prefix` takes a path that starts with a slash\n    [health]\n    path_prefix = \"/internal\"",
+        ),
+        (
+            "[simple_jwt]\nalgorithm = \"HS1\"",
+            "E004 sluicegate.toml:2: the algorithm \"HS1\" is not one of SimpleJWT's\n    [simple_jwt]\n    algorithm = \"HS256\"",
+        ),
+    ];
+    for (extra, expected) in cases {
+        // A section of the case must not swallow the names on top of the file.
+        let top = ENOUGH.split("[database]").next().unwrap();
+        let text = if extra.starts_with('[') {
+            format!("{extra}\n{}", ENOUGH.replace(top, "")).replace("[[route]]", "[[route]]")
+        } else {
+            format!("{extra}\n{ENOUGH}")
+        };
+        assert_eq!(problems(&toml(&text)), expected, "{extra}");
+    }
+}
+
+#[test]
+fn what_is_not_toml_is_told_with_its_line() {
+    let said = with("debug = yes");
+    assert!(said.starts_with("E001 sluicegate.toml:1: "), "{said}");
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let said = with("bnd = 1\ndebug = \"x\"");
+    assert_eq!(said.lines().filter(|line| line.starts_with('E')).count(), 2, "{said}");
+}
+
+#[test]
+fn what_is_planned_for_routes_is_refused_by_name() {
+    let extra = "\ngroups = [\"a\"]\nproxy = \"ws://h\"\nhost = 1\n[route.receive]\ngroup_send = \"a\"\n[route.ask]\nurl = \"/\"\n";
+    let said = problems(&toml(&format!("{ENOUGH}{extra}")));
+    let expected = "\
+E005 sluicegate.toml:17: `route.groups` is not in this version
+E005 sluicegate.toml:18: `route.proxy` is not in this version
+E002 sluicegate.toml:19: there is no setting `route.host`
+E005 sluicegate.toml:22: `route.ask` is not in this version
+E005 sluicegate.toml:21: `route.receive.group_send` is not in this version";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_route_is_a_path_or_a_regex_with_templates_that_compile() {
+    let route = |text: &str| problems(&toml(&format!("{}{text}", ENOUGH.split("[[route]]").next().unwrap())));
+    let mend = "\n    [[route]]\n    path = \"ws/chat/<str:room>/\"";
+    assert_eq!(route("[[route]]\n"), format!("E060 sluicegate.toml:14: a route needs a path or a regex{mend}"));
+    let both = route("[[route]]\npath = \"a\"\nregex = \"b\"");
+    assert_eq!(both, format!("E060 sluicegate.toml:14: a route has a path or a regex, not both{mend}"));
+    for bad in ["path = \"<wrong:x>/\"", "regex = \"(\"", "path = \"a\"\nreceive = { reply = \"{{ nothing }}\" }"] {
+        let said = route(&format!("[[route]]\n{bad}"));
+        assert!(said.starts_with("E060 sluicegate.toml:14: "), "{said}");
+    }
+    assert!(route("[route]\npath = \"a\"").starts_with("E060 sluicegate.toml:14: routes are a list"));
+}
+
+#[test]
+fn variables_are_checked_as_the_file_is() {
+    let said =
+        |environment: &[(&str, &str)]| problems(&Given { toml: Some(ENOUGH), environment, ..Given::default() }.read());
+    assert_eq!(said(&[("SLUICEGATE__SIMPLE_JWT__LEEWAY", "5s"), ("SLUICEGATE_BIND", "[::1]:9000")]), "");
+    assert_eq!(
+        said(&[("SLUICEGATE__SIMPLE_JWT__LEWAY", "5")]),
+        "E002 SLUICEGATE__SIMPLE_JWT__LEWAY: there is no setting `simple_jwt.leway`\n    Did you mean `simple_jwt.leeway`?"
+    );
+    assert_eq!(said(&[("SLUICEGATE__DEBUG", "x")]), "E003 SLUICEGATE__DEBUG: `debug` takes true or false, not \"x\"");
+    // Kubernetes sets these for a service of our name.
+    assert_eq!(said(&[("SLUICEGATE_PORT", "tcp://10.0.0.1:80"), ("SLUICEGATE_SERVICE_HOST", "10.0.0.1")]), "");
+}
+
+#[test]
+fn a_secret_of_the_wrong_form_is_not_shown() {
+    let said = problems(
+        &Given {
+            toml: Some("[cache]\nlocation = \"redis://:hunter2@h/x\""),
+            environment: &[("SLUICEGATE_DATABASE_URL", "postgres://u:hunter2@h")],
+            ..Given::default()
+        }
+        .read(),
+    );
+    assert!(said.contains("E031 SLUICEGATE_DATABASE_URL") && said.contains("E041 sluicegate.toml:2"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn no_settings_at_all_is_one_problem() {
+    let said = problems(&Given::default().read());
+    assert!(said.starts_with("E007: ") && said.lines().filter(|line| line.starts_with('E')).count() == 1, "{said}");
+}
+
+#[test]
+fn caches_that_cannot_hold_tickets_are_refused_by_name() {
+    for (kind, word) in
+        [("dummy", "DummyCache"), ("memcached", "Memcached"), ("file", "FileBasedCache"), ("other", "x.Y")]
+    {
+        let report = document("[[route]]\npath = \"ws/\"", |document| {
+            document["items"]["cache"]["value"] =
+                serde_json::json!({"backend": "x.Y", "kind": kind, "key_pattern": "{prefix}:{version}:{key}"});
+        });
+        let said = problems(&report);
+        assert!(said.starts_with("E042 Django's CACHES[\"default\"]: ") && said.contains(word), "{said}");
+    }
+    for (name, value) in
+        [("client", "shard"), ("client", "herd"), ("compressor", "lzma"), ("serializer", "mine.Serializer")]
+    {
+        let report = document("[[route]]\npath = \"ws/\"", |document| {
+            document["items"]["cache"]["value"]["kind"] = "django_redis".into();
+            document["items"]["cache"]["value"][name] = value.into();
+        });
+        let said = problems(&report);
+        assert!(said.starts_with("E042 Django's CACHES[\"default\"]: "), "{said}");
+    }
+}
+
+#[test]
+fn a_key_function_that_could_not_be_told_has_to_be_stated() {
+    let change = |document: &mut serde_json::Value| {
+        let cache = &mut document["items"]["cache"]["value"];
+        cache["key_pattern"] = serde_json::Value::Null;
+        cache["unsupported"] = serde_json::json!(["KEY_FUNCTION mine.key reads mine.TENANT"]);
+    };
+    let route = "[[route]]\npath = \"ws/\"\n";
+    let said = problems(&document(route, change));
+    assert!(
+        said.starts_with("E044 ") && said.contains("mine.TENANT") && said.matches("KEY_FUNCTION").count() == 1,
+        "{said}"
+    );
+    let report = document(&format!("{route}[cache]\nkey = \"{{key}}@{{prefix}}\""), change);
+    assert_eq!(problems(&report), "");
+    assert_eq!(report.settings.unwrap().cache.key.pattern, "{key}@{prefix}");
+}
+
+#[test]
+fn another_engine_than_the_one_that_django_compiled_for_is_refused() {
+    let report = document("[database]\nurl = \"mysql://u@h/n\"\n[[route]]\npath = \"ws/\"", |_| {});
+    let said = problems(&report);
+    assert_eq!(
+        said,
+        "E033 sluicegate.toml:2: Django's user query was compiled for postgresql, but this is a database of mysql"
+    );
+}
