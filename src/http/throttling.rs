@@ -29,7 +29,10 @@ impl HttpState {
             let decision = match self.throttles.allow(&key, throttle.requests, throttle.period, now).await {
                 Ok(decision) => decision,
                 Err(error) => {
-                    tracing::error!(%error, "no ticket: the request could not be counted");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "no ticket: the request could not be counted"
+                    );
                     return Err(Rejection::Unavailable(Reason::UnavailableCache));
                 }
             };

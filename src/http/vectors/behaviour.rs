@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -147,7 +148,7 @@ fn project(changes: Changes) -> Project {
         verifier: Arc::new(Verifier::new(access_token).expect("good keys")),
         users: users.clone(),
         tickets: tickets.clone(),
-        throttles: Arc::new(CountedRequests::default()),
+        throttles: counted_requests(),
         health_path_prefix: changes.health_path_prefix.to_owned(),
     });
     let recorded = vector("http-authorization-header.json");
@@ -334,5 +335,43 @@ async fn health_may_live_under_any_prefix() {
         let path = format!("/{}/healthz", prefix.trim_matches('/'));
         assert_eq!(project.send("GET", &path, &[("host", "evil.test")]).await.status, 200, "{prefix}");
         assert_eq!(project.send("GET", "/healthz", &[("host", "testserver")]).await.status, 404);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_bytes_in_a_header_or_path_are_answered_by_a_panic(
+        values in prop::collection::vec(prop::collection::vec(
+            prop_oneof![Just(b','), Just(b';'), Just(b'='), Just(b'"'), Just(b'['), Just(b'-'), b' '..=b'~', 0x80..=0xffu8],
+            0..24,
+        ), 12),
+        path in "/[a-z%/0-9]{0,12}[?]?[a-z%&=]{0,8}",
+    ) {
+        let names = [
+            "accept", "accept-language", "accept-encoding", "authorization", "cookie", "host", "if-match",
+            "if-none-match", "if-unmodified-since", "origin", "x-forwarded-host", "x-forwarded-proto",
+        ];
+        let middleware = vec![
+            Middleware::Cors, Middleware::GZip, Middleware::ConditionalGet, Middleware::Security, Middleware::Session,
+            Middleware::Locale, Middleware::XFrameOptions, Middleware::Common,
+        ];
+        let settings = json!({
+            "ALLOWED_HOSTS": ["*"],
+            "CORS_ALLOWED_ORIGINS": ["https://app.test"],
+            "CORS_ALLOWED_ORIGIN_REGEXES": ["^https://\\w+\\.test$"],
+            "SECURE_PROXY_SSL_HEADER": { "$tuple": ["HTTP_X_FORWARDED_PROTO", "https"] },
+        });
+        let project = project(Changes { settings, middleware: Some(middleware), ..Changes::default() });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for target in [URL, &path] {
+            let Ok(mut request) = Request::builder().uri(target).body(Body::empty()) else { continue };
+            for (name, value) in names.iter().zip(&values) {
+                request.headers_mut().insert(*name, HeaderValue::from_bytes(value).unwrap());
+            }
+            let status = runtime.block_on(project.router.clone().call(request)).unwrap().status().as_u16();
+            prop_assert!([200, 301, 304, 400, 401, 404, 406, 412].contains(&status), "{}", status);
+        }
     }
 }

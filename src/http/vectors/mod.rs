@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use self::{
     differences::{DIFFERENCES, Difference, REFUSED_AT_START},
-    stores::{CountedRequests, KeptTickets, RecordedUsers},
+    stores::{KeptTickets, RecordedUsers, counted_requests},
 };
 use super::{HttpParts, HttpState, Peer, router};
 use crate::access_token::Verifier;
@@ -66,7 +66,7 @@ async fn ask(case: &Json, users: &Json, secret_key: &str) -> Answered {
         options,
         users: Arc::new(RecordedUsers::new(users, model, &user_id_field)),
         tickets: tickets.clone(),
-        throttles: Arc::new(CountedRequests::default()),
+        throttles: counted_requests(),
         health_path_prefix: String::new(),
     })
     .expect("good patterns");

@@ -1,9 +1,8 @@
-//! A user table of recorded rows, a cache that keeps what is put into it, and a count of requests.
+//! A user table of recorded rows, a cache that keeps what is put into it, and a count of requests in memory.
 
 use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -11,7 +10,10 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{
-    cache::throttle::{Decision, ThrottleError, ThrottleStore},
+    cache::{
+        CacheBackend, CacheOptions, KeyPattern,
+        throttle::{self, ThrottleStore},
+    },
     python::{self, Value},
     secret::Secret,
     ticket::{Ticket, TicketStore, TicketStoreError},
@@ -116,26 +118,8 @@ impl TicketStore for KeptTickets {
     }
 }
 
-/// Times of requests by key, none of which grows old.
-#[derive(Default)]
-pub(super) struct CountedRequests(Mutex<HashMap<String, Vec<SystemTime>>>);
-
-#[async_trait]
-impl ThrottleStore for CountedRequests {
-    async fn allow(
-        &self,
-        key: &str,
-        requests: u64,
-        period: Duration,
-        now: SystemTime,
-    ) -> Result<Decision, ThrottleError> {
-        let mut counted = self.0.lock().expect("no test panics here");
-        let times = counted.entry(key.to_owned()).or_default();
-        if (times.len() as u64) < requests {
-            times.push(now);
-            return Ok(Decision { allowed: true, wait_seconds: None });
-        }
-        let since = times.first().map_or(Ok(Duration::ZERO), |first| now.duration_since(*first)).expect("time goes on");
-        Ok(Decision { allowed: false, wait_seconds: Some(period.saturating_sub(since).as_secs_f64()) })
-    }
+pub(super) fn counted_requests() -> Arc<dyn ThrottleStore> {
+    let key = KeyPattern::default();
+    throttle::open(&CacheOptions { backend: CacheBackend::InProcess, key, timeout: Duration::from_secs(1) })
+        .expect("no file is read")
 }
