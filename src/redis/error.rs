@@ -63,8 +63,10 @@ impl Cause {
 
     /// What the redis crate's error means for `command`.
     pub(super) fn of(error: &redis::RedisError, command: &'static str) -> Self {
-        match error.code() {
-            Some(code) => Self::Refused { command, code: code.to_owned() },
+        // Of several commands in one write, the first that was refused.
+        let first = || error.clone().into_server_errors()?.first().map(|(_, error)| error.code().to_owned());
+        match error.code().map(str::to_owned).or_else(first) {
+            Some(code) => Self::Refused { command, code },
             None if matches!(error.kind(), redis::ErrorKind::Io | redis::ErrorKind::Parse) => Self::Lost,
             None => Self::Unexpected { command },
         }

@@ -117,7 +117,7 @@ impl DatabaseTicketStore {
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, DatabaseError>>) -> Result<T, TicketStoreError> {
         match timeout(self.timeout, work).await {
             Ok(result) => Ok(result?),
-            Err(elapsed) => Err(TicketStoreError::Unavailable(Box::new(elapsed))),
+            Err(_) => Err(TicketStoreError::Unavailable(Box::new(TimedOut(self.timeout)))),
         }
     }
 }
@@ -145,12 +145,17 @@ impl TicketStore for DatabaseTicketStore {
 
     async fn ping(&self) -> Result<(), TicketStoreError> {
         self.in_time(async {
-            // The table, too, must be there.
-            self.pool.fetch(&self.statements.count, &[]).await.map(drop)
+            // The table, too, must be there; its first key costs little, however full it is.
+            self.pool.fetch(&self.statements.nth_key, &[Bind::Int(0)]).await.map(drop)
         })
         .await
     }
 }
+
+/// The statements of one ticket took too long together.
+#[derive(Debug, thiserror::Error)]
+#[error("the cache's table gave no answer within {} ms", .0.as_millis())]
+struct TimedOut(Duration);
 
 impl From<DatabaseError> for TicketStoreError {
     fn from(error: DatabaseError) -> Self {

@@ -225,7 +225,8 @@ async fn a_postgresql_that_stands_still_is_unavailable_within_the_limit_and_foun
     round_trip(&*store).await.unwrap();
     server.pause();
     let started = Instant::now();
-    unavailable(store.redeem(Ticket::new()).await);
+    let text = unavailable(store.redeem(Ticket::new()).await);
+    assert!(text.contains("no answer within 1000 ms"), "{text}");
     assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
     server.resume();
     round_trip(&*store).await.unwrap();
