@@ -140,7 +140,9 @@ fn explain(error: &sqlx::Error) -> (Problem, Option<Cause>) {
 pub(super) fn is_tls(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Tls(_) => true,
-        sqlx::Error::Io(cause) => cause.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()),
+        sqlx::Error::Io(cause) => {
+            cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+        }
         _ => false,
     }
 }
@@ -149,6 +151,11 @@ pub(super) fn is_tls(error: &sqlx::Error) -> bool {
 fn by_code(code: &str, message: &str) -> Problem {
     match code {
         "28P01" | "28000" => Problem::LoginRefused,
+        // pgbouncer has one code for everything.
+        "08P01" if message.contains("authentication failed") || message.contains("no such user") => {
+            Problem::LoginRefused
+        }
+        "08P01" if message.contains("no such database") || message.contains("does not exist") => Problem::NoDatabase,
         "3D000" | "42000" if message.contains("nknown database") || code == "3D000" => Problem::NoDatabase,
         "42P01" | "42S02" => Problem::NoTable,
         "42703" | "42S22" => Problem::NoColumn,

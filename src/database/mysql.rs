@@ -58,7 +58,7 @@ impl MySqlConnector {
         for options in &self.attempts {
             match options.connect().await {
                 Err(error) if is_tls(&error) || matches!(error, sqlx::Error::Protocol(_)) => {
-                    last = Some(last.unwrap_or(error))
+                    last = Some(last.unwrap_or(error));
                 }
                 other => return other.map(|connection| (connection, self.named)),
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Encode, Executor, PgConnection, Postgres, Row as _, Type,
     encode::IsNull,
-    error::BoxDynError,
+    error::{BoxDynError, DatabaseError},
     postgres::{PgArgumentBuffer, PgArguments, PgConnectOptions, PgRow, PgSslMode, PgTypeInfo, types::Oid},
     query::Query,
 };
@@ -72,7 +72,7 @@ impl PostgresConnector {
         };
         let Some(probe) = probe else { return Ok((self.dial(None).await?, false)) };
         let mut connection = match self.dial(Some(&probe)).await {
-            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| refuses_parameter(&code)) => {
+            Err(sqlx::Error::Database(error)) if refuses_parameter(&*error) => {
                 let connection = self.dial(None).await?;
                 self.pooled.store(true, Ordering::Relaxed);
                 return Ok((connection, false));
@@ -100,14 +100,19 @@ impl PostgresConnector {
     }
 }
 
-/// SQLSTATEs with which poolers and relatives of PostgreSQL refuse a start-up parameter that they do not know.
-fn refuses_parameter(code: &str) -> bool {
-    matches!(code, "08P01" | "0A000" | "22023" | "42501" | "42704")
+/// Whether a pooler or a relative of PostgreSQL refuses a start-up parameter that it does not know. 08P01 is pgbouncer's
+/// code for everything.
+fn refuses_parameter(error: &dyn DatabaseError) -> bool {
+    match error.code().as_deref() {
+        Some("08P01") => error.message().contains("parameter"),
+        Some(code) => matches!(code, "0A000" | "22023" | "42501" | "42704"),
+        None => false,
+    }
 }
 
 /// Whether libpq would try the other of TLS and plain text: the handshake failed, or `pg_hba.conf` has no line for it.
 fn refuses_transport(error: &sqlx::Error) -> bool {
-    let unfit = |error: &dyn sqlx::error::DatabaseError| error.code().as_deref() == Some("28000");
+    let unfit = |error: &dyn DatabaseError| error.code().as_deref() == Some("28000");
     is_tls(error) || error.as_database_error().is_some_and(unfit)
 }
 

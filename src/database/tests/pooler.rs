@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{statement, text};
+use super::{statement, text, words};
 use crate::{
-    database::{Access, Bind, DatabaseOptions, Pool, Prepared},
+    database::{Access, Bind, DatabaseOptions, DatabaseServer, Pool, Prepared, Problem},
+    secret::Secret,
     test_support::{pgbouncer::PgBouncer, postgres::Postgres},
 };
 
@@ -88,4 +89,21 @@ async fn statements_are_named_without_a_pooler_and_not_behind_one() {
     never.prepared = Prepared::Never;
     let pool = Pool::new(&never, Access::Read).unwrap();
     assert_eq!(text(&pool, named, &[]).await.as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn a_poolers_refusals_are_told_apart() {
+    let pooler = PgBouncer::start(Postgres::shared(), 1, "server_login_retry = 0");
+    let good = pooler.before(options());
+    let mut wrong = good.clone();
+    let DatabaseServer::Postgres { password, .. } = &mut wrong.server else { unreachable!() };
+    *password = Some(Secret::new("wrong"));
+    let mut nowhere = good.clone();
+    let DatabaseServer::Postgres { database, .. } = &mut nowhere.server else { unreachable!() };
+    "nowhere".clone_into(database);
+    for (options, expected) in [(wrong, Problem::LoginRefused), (nowhere, Problem::NoDatabase)] {
+        let pool = Pool::new(&options, Access::Read).unwrap();
+        let error = pool.fetch(&statement(&pool, "SELECT 1"), &[]).await.err().unwrap();
+        assert_eq!(error.problem(), expected, "{}", words(&error));
+    }
 }
