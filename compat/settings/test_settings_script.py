@@ -662,8 +662,39 @@ def test_the_router_says_which_database_users_are_read_from(item):
     assert item("database", overlay) == database(
         **SQLITE,
         file="/srv/a",
-        unsupported=["the database router answers differently from call to call for reads of users: default, people"],
+        unsupported=[
+            "users are read from another database from call to call, as a router or manager chooses: default, people"
+        ],
     )
+
+
+def test_a_manager_may_choose_the_database_itself(item):
+    engine = {"ENGINE": "django.db.backends.sqlite3"}
+    overlay = {
+        "AUTH_USER_MODEL": "people.ElsewhereUser",
+        "DATABASES": {"default": dict(engine, NAME="/srv/a"), "people": dict(engine, NAME="/srv/b")},
+    }
+    assert item("database", overlay) == database("people", **SQLITE, file="/srv/b")
+
+
+def test_a_blacklist_in_another_database_is_named(item):
+    engine = {"ENGINE": "django.db.backends.sqlite3"}
+    found = item(
+        "user",
+        {
+            "INSTALLED_APPS": [
+                "django.contrib.auth",
+                "django.contrib.contenttypes",
+                "people",
+                "rest_framework_simplejwt.token_blacklist",
+            ],
+            "AUTH_USER_MODEL": "people.BigUser",
+            "DATABASES": {"default": dict(engine, NAME="/srv/a"), "people": dict(engine, NAME="/srv/b")},
+            "DATABASE_ROUTERS": ["mysite.routers.Replicas"],
+        },
+    )
+    assert found["blacklist"] is None
+    assert found["unsupported"] == ["the blacklist is in another database than the users: default"]
 
 
 POSTGRESQL = {"engine": "django.db.backends.postgresql", "vendor": "postgresql"}
@@ -1217,6 +1248,12 @@ def test_settings_of_rest_framework_reach_the_view(item):
         "unsupported": ["the exception handler mysite.keys.short"],
     }
     assert item("ticket_views", overlay) == [view("/api/auth/auth_for_ws_connection/", **expected)]
+
+
+def test_settings_that_change_every_answer_are_named(item):
+    overlay = {"PREPEND_WWW": True, "FORCE_SCRIPT_NAME": "/app"}
+    reasons = ["the setting FORCE_SCRIPT_NAME", "the setting PREPEND_WWW"]
+    assert item("ticket_views", overlay) == [view("/api/auth/auth_for_ws_connection/", unsupported=reasons)]
 
 
 def wrapped_in(name):

@@ -821,6 +821,9 @@ def user(project):
             OutstandingToken, "jti", None, lambda value: BlacklistedToken.objects.filter(token__jti=value).exists()
         )
         found["blacklist"] = attempt(lookup, "the query of the blacklist", unsupported)
+        if found["blacklist"] and lookup.connection().alias != (read_alias(model) or lookup.connection().alias):
+            found["blacklist"] = None
+            unsupported.append("the blacklist is in another database than the users: %s" % lookup.connection().alias)
     reads = manager_reads(model)
     unsupported += reads
     for key in unanswerable(model, field_name, bool(reads)):
@@ -1121,19 +1124,27 @@ def selected(compiler, wanted):
 
 
 def database(project):
-    """The database that reads of the user model go to."""
+    """The database that `User.objects.get(...)` asks: the router's choice, unless the manager makes its own."""
     from django.contrib.auth import get_user_model
     from django.db import router
 
     model = get_user_model()
-    aliases = {router.db_for_read(model) for _ in range(20)}
+    aliases = {read_alias(model) or router.db_for_read(model) for _ in range(20)}
     found = database_of(sorted(aliases)[0])
     if len(aliases) > 1:
         found["unsupported"].append(
-            "the database router answers differently from call to call for reads of users: "
+            "users are read from another database from call to call, as a router or manager chooses: "
             + ", ".join(sorted(aliases))
         )
     return found
+
+
+def read_alias(model):
+    """The alias that a lookup by primary key goes to; None where Django compiles none."""
+    value = sentinels(plain_kind(model._meta.pk))[0]
+    with contextlib.suppress(Exception):
+        return capture(lambda: model.objects.get(pk=value))[1]
+    return None
 
 
 def database_of(alias):
@@ -1912,6 +1923,7 @@ def ticket_view(patterns, callback, chain, cls, arguments):
     if found["path"] is not None:
         check_first(found["path"], callback, unsupported)
     unsupported += ["the view is wrapped in %s" % name for name in decorators(chain)]
+    unsupported += site_settings()
     if any("(?P<format>" in pattern.regex.pattern for pattern in patterns if hasattr(pattern, "regex")):
         unsupported.append("the route captures `format`")
     initkwargs = next((function.initkwargs for function in chain if hasattr(function, "initkwargs")), {})
@@ -1919,6 +1931,14 @@ def ticket_view(patterns, callback, chain, cls, arguments):
     view, request = instance_of(cls, initkwargs, found["path"], arguments)
     found.update(view_details(view, request, unsupported))
     return found
+
+
+def site_settings():
+    """Settings that would change the view's answers, and are rare."""
+    from django.conf import settings
+
+    names = ("FORCE_SCRIPT_NAME", "PREPEND_WWW", "DISALLOWED_USER_AGENTS", "SESSION_SAVE_EVERY_REQUEST")
+    return ["the setting %s" % name for name in names if getattr(settings, name)]
 
 
 def url_pattern(patterns, unsupported):

@@ -151,3 +151,12 @@ class OfCurrentTenant(UserManager):
 class CurrentTenantUser(Base):
     tenant = models.IntegerField()
     objects = OfCurrentTenant()
+
+
+class Elsewhere(UserManager):
+    def get_queryset(self):
+        return super().get_queryset().using("people")
+
+
+class ElsewhereUser(Base):
+    objects = Elsewhere()
