@@ -11,4 +11,4 @@ mod value;
 mod vectors;
 
 pub(crate) use options::{CacheBackend, CacheOptions, Compressor, KeyPattern, Serializer};
-pub(crate) use value::{Unreadable, Unstorable, ValueFormat};
+pub(crate) use value::{Unstorable, ValueFormat};

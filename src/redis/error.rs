@@ -57,7 +57,7 @@ impl Cause {
             | Self::LoginRefused(_)
             | Self::NoPrimary(_)
             | Self::Unexpected { .. } => true,
-            Self::Refused { code, .. } => matches!(code.as_str(), "READONLY" | "MASTERDOWN" | "NOAUTH" | "UNBLOCKED"),
+            Self::Refused { code, .. } => matches!(code.as_str(), "READONLY" | "MASTERDOWN" | "UNBLOCKED"),
         }
     }
 
@@ -66,19 +66,11 @@ impl Cause {
         // Of several commands in one write, the first that was refused.
         let first = || error.clone().into_server_errors()?.first().map(|(_, error)| error.code().to_owned());
         match error.code().map(str::to_owned).or_else(first) {
+            // Taken back while the connection was open: the password was changed.
+            Some(code) if code == "NOAUTH" => Self::LoginRefused(code),
             Some(code) => Self::Refused { command, code },
             None if matches!(error.kind(), redis::ErrorKind::Io | redis::ErrorKind::Parse) => Self::Lost,
             None => Self::Unexpected { command },
-        }
-    }
-}
-
-impl RedisError {
-    /// Whether the login was refused: the password may have been changed, and settings be worth reading again.
-    pub(crate) fn is_login_refused(&self) -> bool {
-        match &self.cause {
-            Cause::LoginRefused(_) => true,
-            cause => cause.code() == Some("NOAUTH"),
         }
     }
 }
