@@ -4,6 +4,7 @@ mod closing;
 mod frames;
 mod handshake;
 mod keepalive;
+mod memory;
 mod vectors;
 
 use std::{

@@ -1,0 +1,72 @@
+//! What an idle socket costs: a measurement, for a process of its own.
+//!
+//! `cargo test --release idle_sockets -- --ignored --nocapture`
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream as Blocking,
+    time::Duration,
+};
+
+use super::*;
+
+const SOCKETS: usize = 8_000;
+
+/// Resident memory of this process, in KiB.
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures the whole process, and needs 17,000 file descriptors"]
+#[expect(clippy::cast_precision_loss, reason = "a count of sockets")]
+async fn idle_sockets_cost_little_and_again_after_traffic() {
+    let mut setup = Setup::new();
+    // The clients below answer no pings.
+    setup.websocket.ping_interval = Duration::from_mins(10);
+    let server = setup.start().await;
+    for _ in 0..100 {
+        drop(server.socket("/ws/chat/").await);
+    }
+    server.emptied().await;
+    let before = resident();
+    let address = server.address;
+    let tickets = Arc::clone(&server.setup.tickets);
+    // Blocking sockets, so that the clients cost this process next to nothing.
+    let connect = move || -> Vec<Blocking> {
+        let connect = |_| {
+            let ticket = Ticket::new().expose();
+            tickets.put(&ticket, Value::Int(1));
+            let mut client = Blocking::connect(address).unwrap();
+            client.write_all(&request(&format!("/ws/chat/?uuid={ticket}"), &[])).unwrap();
+            let mut answer = [0; 512];
+            let length = client.read(&mut answer).unwrap();
+            assert!(answer[..length].starts_with(b"HTTP/1.1 101"));
+            client
+        };
+        (0..SOCKETS).map(connect).collect()
+    };
+    let mut clients = tokio::task::spawn_blocking(connect).await.unwrap();
+    assert_eq!(server.open.registry.open(), SOCKETS);
+    let idle = (resident() - before) / SOCKETS as f64;
+
+    let message = format!("\"{}\"", "x".repeat(64 * 1024));
+    clients = tokio::task::spawn_blocking(move || {
+        let frame = text(&message);
+        let mut answer = vec![0; frame.len() - 4];
+        for client in &mut clients {
+            client.write_all(&frame).unwrap();
+            client.read_exact(&mut answer).unwrap();
+        }
+        clients
+    })
+    .await
+    .unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let after = (resident() - before) / SOCKETS as f64;
+    println!("{idle:.2} KiB per idle socket; {after:.2} KiB 10 s after each sent and received 64 KiB");
+    drop(clients);
+    assert!(idle <= 3.5 && after <= 3.5, "{idle:.2} {after:.2}");
+}
