@@ -33,11 +33,7 @@ pub(super) fn read(layers: &mut Layers, django: &Django, around: &Surroundings<'
     let key = key_pattern(layers);
     let unsupported = layers.values.texts("cache.unsupported").unwrap_or_default();
     let origin = layers.values.origin("cache.unsupported").clone();
-    let key_is_stated = layers.values.is_stated("cache.key");
     for sentence in unsupported {
-        if sentence.starts_with("KEY_FUNCTION ") && (key_is_stated || key.is_none()) {
-            continue;
-        }
         layers.problems.push(Problem::new(Code::NotWithoutPython, sentence).at(&origin));
     }
     match backend {
@@ -257,11 +253,12 @@ fn key_pattern(layers: &mut Layers) -> Option<KeyPattern> {
     let pattern = match values.given("cache.key") {
         None if of_django => {
             let function = values.text("cache.key_function").unwrap_or("KEY_FUNCTION");
-            let reasons = values.texts("cache.unsupported").unwrap_or_default();
-            let reason = reasons.into_iter().find(|reason| reason.starts_with("KEY_FUNCTION "));
-            let sentence = reason.unwrap_or_else(|| {
-                format!("the cache makes its keys with {function}, and what it does could not be told by trying it")
-            });
+            let sentence = match values.text("cache.key_problem") {
+                Some(problem) => {
+                    format!("the cache makes its keys with {function}, which cannot be run here: {problem}")
+                }
+                None => format!("the cache makes its keys with {function}, and no pattern is known for it"),
+            };
             let origin = values.origin("cache.key_function").clone();
             let mend = "[cache]\nkey = \"{prefix}:{version}:{key}\"        # what the function makes of its arguments";
             layers.problems.push(Problem::new(Code::KeyFunction, sentence).at(&origin).mend(mend));

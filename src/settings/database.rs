@@ -24,7 +24,7 @@ pub(super) fn read(layers: &mut Layers, django: &Django) -> Option<DatabaseOptio
     let server = match server(&layers.values, django) {
         Ok(server) => server,
         Err(problems) => {
-            problems.into_iter().for_each(|problem| layers.problems.push(problem));
+            layers.problems.extend(problems);
             return None;
         }
     };

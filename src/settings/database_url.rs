@@ -85,7 +85,7 @@ impl Parts {
         match name {
             "host" => self.host = value,
             "port" => {
-                self.port = Some(value.parse().map_err(|_| "the port in the database URL is no port".to_owned())?)
+                self.port = Some(value.parse().map_err(|_| "the port in the database URL is no port".to_owned())?);
             }
             "user" => self.user = value,
             "password" => self.password = Some(Secret::new(value)),

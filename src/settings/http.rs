@@ -202,7 +202,7 @@ fn language(layers: &mut Layers, django: &Django, blockers: &mut Blockers) -> La
         language_code: stated.unwrap_or(languages.language_code),
         cookie_name: languages.cookie_name,
         // USE_I18N = False: LANGUAGE_CODE is every answer's language, and no text is ever translated.
-        languages: if languages.use_i18n { languages.languages } else { Vec::new() },
+        languages: if languages.use_i18n { languages.codes } else { Vec::new() },
         texts: if languages.use_i18n { languages.texts } else { BTreeMap::new() },
     }
 }

@@ -123,6 +123,7 @@ pub(super) const KEYS: &[Key] = &[
     read("cache.version", Kind::TextOrInteger, CACHE),
     read("cache.key", Kind::Text, "CACHES[\"default\"][\"KEY_FUNCTION\"]"),
     django_only("cache.key_function", Kind::TextOrNone, CACHE),
+    django_only("cache.key_problem", Kind::TextOrNone, CACHE),
     read("cache.serializer", Kind::TextOrNone, CACHE),
     read("cache.compressor", Kind::TextOrNone, CACHE),
     read("cache.pickle_protocol", Kind::Integer(-1, 5), CACHE),

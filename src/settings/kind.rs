@@ -102,9 +102,8 @@ impl Kind {
             _ => None,
         };
         match self {
-            Self::Bool => boolean.map(Value::Bool),
             Self::BoolOr(words) if words.contains(&text) => Some(Value::from(text)),
-            Self::BoolOr(_) => boolean.map(Value::Bool),
+            Self::Bool | Self::BoolOr(_) => boolean.map(Value::Bool),
             Self::Integer(..) => self.accept(Value::from(text.trim().parse::<i64>().ok()?)),
             Self::TextOrNone | Self::TextOrTexts | Self::PairOrNone if text.is_empty() || word == "false" => {
                 Some(Value::Null)

@@ -64,12 +64,11 @@ impl Layers {
             Offered::Typed(value) => key.kind.accept(value),
             Offered::Text(text) => key.kind.accept_text(text),
         };
-        match accepted {
-            Some(value) => self.values.set(key, value, origin),
-            None => {
-                let sentence = format!("`{}` takes {}{shown}", key.path, key.kind.describe());
-                self.problems.push(Problem::new(Code::WrongType, sentence).at(&origin));
-            }
+        if let Some(value) = accepted {
+            self.values.set(key, value, origin);
+        } else {
+            let sentence = format!("`{}` takes {}{shown}", key.path, key.kind.describe());
+            self.problems.push(Problem::new(Code::WrongType, sentence).at(&origin));
         }
     }
 }

@@ -41,8 +41,7 @@ use crate::{
 
 pub(crate) use self::{
     django::SCRIPT,
-    origin::Origin,
-    problem::{Code, Problem, Problems},
+    problem::Problems,
     render::render,
     report::Report,
     sources::{DjangoTarget, Sources},

@@ -43,7 +43,9 @@ fn remarks(report: &Report) -> String {
         TicketViewState::TurnedOff => remark("The ticket view is left to Django, as [ticket] serve = false says."),
         TicketViewState::LeftToDjango(reasons) => {
             remark("The ticket view is left to Django.");
-            reasons.iter().for_each(|reason| remark(reason));
+            for reason in reasons {
+                remark(reason);
+            }
         }
     }
     report.notes.iter().for_each(|note| remark(&format!("Note: {note}")));

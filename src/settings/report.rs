@@ -115,14 +115,14 @@ fn not_run(asgi: &Asgi) -> Vec<String> {
 
 /// `[ticket] serve`: the views that are served, and what is said about it.
 fn serve(layers: &mut Layers, views: Vec<TicketView>, blockers: Blockers) -> (Vec<TicketView>, TicketViewState) {
-    let asked = layers.values.given("ticket.serve").map(|(value, _)| value.clone()).unwrap_or_else(|| "auto".into());
+    let asked = layers.values.given("ticket.serve").map_or_else(|| "auto".into(), |(value, _)| value.clone());
     layers.values.note_default("ticket.serve", "auto".into());
     match asked {
         Value::Bool(false) => (Vec::new(), TicketViewState::TurnedOff),
         _ if blockers.is_empty() && !views.is_empty() => (views, TicketViewState::Served),
         Value::Bool(true) => {
             let sentences = blockers.sentences();
-            blockers.into_problems().for_each(|problem| layers.problems.push(problem));
+            layers.problems.extend(blockers.into_problems());
             (Vec::new(), TicketViewState::LeftToDjango(sentences))
         }
         _ => (Vec::new(), TicketViewState::LeftToDjango(blockers.sentences())),

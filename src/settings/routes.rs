@@ -63,12 +63,12 @@ impl Reader<'_> {
             Some((NodeValue::Table(entries), line)) => self.receive(entries, line).into_iter().collect(),
             Some((NodeValue::List(tables), line)) => tables
                 .iter()
-                .filter_map(|table| match &table.value {
-                    NodeValue::Table(entries) => self.receive(entries, table.line),
-                    _ => {
-                        self.report(line, Code::Route, "`receive` is a table", "[[route.receive]]");
-                        None
+                .filter_map(|table| {
+                    if let NodeValue::Table(entries) = &table.value {
+                        return self.receive(entries, table.line);
                     }
+                    self.report(line, Code::Route, "`receive` is a table", "[[route.receive]]");
+                    None
                 })
                 .collect(),
             Some((NodeValue::Leaf(_), line)) => {
@@ -113,20 +113,15 @@ impl Reader<'_> {
 
     fn receive(&mut self, entries: &[Entry], line: usize) -> Option<DeclaredReceive> {
         self.names(entries, "route.receive", &RECEIVE_NAMES, &RECEIVE_LATER);
-        let when = match find(entries, "when") {
+        let when = find(entries, "when").map(|entry| (entry.node.to_json(), entry.line));
+        let when = match when {
             None => Map::new(),
-            Some(entry) => match entry.node.to_json() {
-                Value::Object(when) => when,
-                _ => {
-                    self.report(
-                        entry.line,
-                        Code::Route,
-                        "`when` is a table of keys and values",
-                        "when = { action = \"message\" }",
-                    );
-                    Map::new()
-                }
-            },
+            Some((Value::Object(when), _)) => when,
+            Some((_, line)) => {
+                let mend = "when = { action = \"message\" }";
+                self.report(line, Code::Route, "`when` is a table of keys and values", mend);
+                Map::new()
+            }
         };
         match find(entries, "reply") {
             Some(entry) => Some(DeclaredReceive { when, reply: entry.node.to_json() }),
@@ -159,14 +154,12 @@ impl Reader<'_> {
 
     fn text(&mut self, entries: &[Entry], name: &str) -> Option<String> {
         let entry = find(entries, name)?;
-        match &entry.node.value {
-            NodeValue::Leaf(Value::String(text)) => Some(text.clone()),
-            _ => {
-                self.report(entry.line, Code::WrongType, &format!("`route.{name}` takes text in quotes"), "");
-                // A text stands in for it, so that its lack is not reported too.
-                Some(String::new())
-            }
+        if let NodeValue::Leaf(Value::String(text)) = &entry.node.value {
+            return Some(text.clone());
         }
+        self.report(entry.line, Code::WrongType, &format!("`route.{name}` takes text in quotes"), "");
+        // A text stands in for it, so that its lack is not reported too.
+        Some(String::new())
     }
 
     fn report(&mut self, line: usize, code: Code, sentence: &str, mend: &str) {

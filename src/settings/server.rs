@@ -75,7 +75,7 @@ fn limits(layers: &mut Layers) -> LimitOptions {
             problems.push(Problem::new(Code::Limits, sentence).at(values.origin(path)));
         }
     }
-    problems.into_iter().for_each(|problem| layers.problems.push(problem));
+    layers.problems.extend(problems);
     limits
 }
 
@@ -83,13 +83,12 @@ fn trusted_proxies(layers: &mut Layers) -> Option<Vec<(IpAddr, u8)>> {
     let listed = layers.values.texts("limits.trusted_proxies")?;
     let mut networks = Vec::new();
     for text in &listed {
-        match network(text) {
-            Some(network) => networks.push(network),
-            None => {
-                let sentence = format!("`limits.trusted_proxies` takes addresses and networks, not {text:?}");
-                let problem = Problem::new(Code::BadValue, sentence).at(layers.values.origin("limits.trusted_proxies"));
-                layers.problems.push(problem.mend("[limits]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]"));
-            }
+        if let Some(network) = network(text) {
+            networks.push(network);
+        } else {
+            let sentence = format!("`limits.trusted_proxies` takes addresses and networks, not {text:?}");
+            let problem = Problem::new(Code::BadValue, sentence).at(layers.values.origin("limits.trusted_proxies"));
+            layers.problems.push(problem.mend("[limits]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]"));
         }
     }
     Some(networks)

@@ -91,7 +91,9 @@ fn token_classes(layers: &mut Layers, blockers: &mut Blockers) -> Vec<TokenClass
                 .push(Problem::new(Code::BadValue, format!("{class} is no token class of SimpleJWT")).at(origin)),
         }
     }
-    problems.into_iter().for_each(|problem| blockers.add_or_report(problem, layers));
+    for problem in problems {
+        blockers.add_or_report(problem, layers);
+    }
     classes
 }
 

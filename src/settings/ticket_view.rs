@@ -110,9 +110,7 @@ fn of_django(entry: TicketViewEntry, ignored: &[String], origin: &Origin, blocke
     for entry in entry.throttles {
         let path = entry.path.clone();
         match throttle(entry) {
-            Some(Some(throttle)) => throttles.push(throttle),
-            // No rate: the class lets everything pass.
-            Some(None) => {}
+            Some(throttle) => throttles.push(throttle),
             None => blockers.push(origin, format!("{named}: the throttle {path} is not known"), ""),
         }
     }
@@ -160,17 +158,14 @@ fn authentication(
     AuthenticationClass::Other { touches_session: kind == "session", path, challenge }
 }
 
-/// `None` for a class that is not known, `Some(None)` for one without a rate.
-fn throttle(entry: ThrottleEntry) -> Option<Option<Throttle>> {
+/// `None` for a class that is not known.
+fn throttle(entry: ThrottleEntry) -> Option<Throttle> {
     let kind = match entry.kind.as_str() {
         "anon" => ThrottleScope::Anon,
         "user" => ThrottleScope::User,
         "scoped" => ThrottleScope::Scoped,
         _ => return None,
     };
-    let rate = entry.requests.zip(entry.period).zip(entry.scope);
-    Some(rate.and_then(|((requests, period), scope)| {
-        let period = Duration::try_from_secs_f64(period).ok()?;
-        Some(Throttle { kind, scope, requests, period })
-    }))
+    let period = Duration::try_from_secs_f64(entry.period?).ok()?;
+    Some(Throttle { kind, scope: entry.scope?, requests: entry.requests?, period })
 }

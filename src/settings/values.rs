@@ -55,13 +55,11 @@ impl Values {
 
     /// The text, `None` where none was asked for, or the default.
     pub(super) fn text_or_none(&self, path: &'static str, default: Option<&str>) -> Option<String> {
-        match self.given(path) {
-            Some((value, _)) => value.as_str().map(str::to_owned),
-            None => {
-                self.note_default(path, default.map_or(Value::Bool(false), Value::from));
-                default.map(str::to_owned)
-            }
+        if let Some((value, _)) = self.given(path) {
+            return value.as_str().map(str::to_owned);
         }
+        self.note_default(path, default.map_or(Value::Bool(false), Value::from));
+        default.map(str::to_owned)
     }
 
     /// The list, where there is one.

@@ -161,8 +161,8 @@ pub(in super::super) struct Languages {
     pub(in super::super) use_i18n: bool,
     #[serde(default)]
     pub(in super::super) cookie_name: String,
-    #[serde(default)]
-    pub(in super::super) languages: Vec<String>,
+    #[serde(default, rename = "languages")]
+    pub(in super::super) codes: Vec<String>,
     #[serde(default)]
     pub(in super::super) texts: BTreeMap<String, BTreeMap<String, String>>,
 }

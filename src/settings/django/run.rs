@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::super::mask::without_login;
 
 /// How long the project may take to be imported and read.
-pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 /// How much of the document is read; translations of some hundred languages stay far below.
 const LARGEST_DOCUMENT: usize = 32 * 1024 * 1024;

@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod documents;
+mod error_page;
 mod problems;
 mod projects;
 mod shown;

@@ -173,14 +173,11 @@ fn a_key_function_that_could_not_be_told_has_to_be_stated() {
     let change = |document: &mut serde_json::Value| {
         let cache = &mut document["items"]["cache"]["value"];
         cache["key_pattern"] = serde_json::Value::Null;
-        cache["unsupported"] = serde_json::json!(["KEY_FUNCTION mine.key reads mine.TENANT"]);
+        cache["key_problem"] = "it reads mine.TENANT".into();
     };
     let route = "[[route]]\npath = \"ws/\"\n";
     let said = problems(&document(route, change));
-    assert!(
-        said.starts_with("E044 ") && said.contains("mine.TENANT") && said.matches("KEY_FUNCTION").count() == 1,
-        "{said}"
-    );
+    assert!(said.starts_with("E044 ") && said.contains("mine.TENANT"), "{said}");
     let report = document(&format!("{route}[cache]\nkey = \"{{key}}@{{prefix}}\""), change);
     assert_eq!(problems(&report), "");
     assert_eq!(report.settings.unwrap().cache.key.pattern, "{key}@{prefix}");
