@@ -56,7 +56,7 @@ def test_a_new_key_counts_after_sighup_and_sockets_stay(site):
         site.hang_up()
         until(lambda: site.ask(key=NEW_KEY).status == 200)
         assert site.ask().status == 401
-        assert socket.whoami()["user"] == "1"
+        assert socket.whoami()["user"] == 1
 
 
 def test_the_cache_can_move(site, redis_server, redis_databases):

@@ -74,7 +74,7 @@ ADMITTED_BY_PYTHON_ALONE = {
 # The key that is gone or left afterwards differs, on purpose.
 ROUTE_FIRST = "the route is looked up before the ticket is redeemed"
 UNREADABLE = "an unreadable value is deleted too"
-KEYS_DIFFER = {name: ROUTE_FIRST for name, codes in REFUSED.items() if codes is NO_ROUTE}
+KEYS_DIFFER = {name: ROUTE_FIRST for name in REFUSED if REFUSED[name] is NO_ROUTE and "bad ticket" not in name}
 KEYS_DIFFER |= {
     "stored value: text 1.0": UNREADABLE,
     "stored value: garbage text": UNREADABLE,
@@ -204,7 +204,7 @@ def check_recorded(outcome, expect):
     if "body" in expect and outcome.answer.status != 101:
         assert outcome.answer.text() == expect["body"]
     if outcome.who is not None and "user" in expect:
-        assert outcome.who["user"] == expect["user"]
+        assert str(outcome.who["user"]) == expect["user"]
     assert outcome.deleted == set(expect["keys_deleted"])
 
 
@@ -223,7 +223,7 @@ if RECORDED:
         assert outcome.answer.status == case["expect"]["daphne"]["status"]
         assert len(outcome.deleted) == len(case["expect"]["daphne"]["keys_deleted"])
         if outcome.who is not None and "user" in case["expect"]["daphne"]:
-            assert outcome.who["user"] == case["expect"]["daphne"]["user"]
+            assert str(outcome.who["user"]) == case["expect"]["daphne"]["user"]
 
 
 @each([case for case in CASES if case["name"] not in CONSUMERS_OWN])

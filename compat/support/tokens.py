@@ -13,7 +13,7 @@ def _part(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
-def access_token(user_id, key=SECRET_KEY, **claims):
+def access_token(user_id, /, key=SECRET_KEY, **claims):
     """`user_id` goes in as text, as SimpleJWT writes it; `claims` replace or add."""
     payload = {"token_type": "access", "exp": YEAR_2100, "iat": 1704067200, "jti": "0123456789abcdef0123456789abcdef"}
     payload |= {"user_id": str(user_id)} | claims
@@ -21,5 +21,5 @@ def access_token(user_id, key=SECRET_KEY, **claims):
     return (signed + b"." + _part(hmac.new(key.encode(), signed, hashlib.sha256).digest())).decode()
 
 
-def bearer(user_id, **how):
+def bearer(user_id, /, **how):
     return ("Authorization", "Bearer " + access_token(user_id, **how))

@@ -14,7 +14,8 @@ class Chat(AsyncWebsocketConsumer):
             await self.send(bytes_data=bytes_data)
         elif text_data == "whoami":
             user = self.scope["user"]
-            about = {"user": str(user.pk), "username": user.get_username(), **self.scope["url_route"]["kwargs"]}
+            key = user.pk if isinstance(user.pk, int) else str(user.pk)
+            about = {"user": key, "username": user.get_username(), **self.scope["url_route"]["kwargs"]}
             await self.send(json.dumps(about))
         elif text_data == "raise":
             raise RuntimeError("asked for")
