@@ -26,13 +26,25 @@ async fn all_fail_in_time(pool: &Pool) -> Vec<Problem> {
     problems
 }
 
+/// Thirty callers at once have their answers. A busy machine may take longer than the limit to make ten connections, so a
+/// caller may ask again; no other failure is forgiven.
 async fn all_succeed(pool: &Pool) {
+    let started = Instant::now();
     let tasks = (0..30).map(|_| {
         let pool = pool.clone();
-        tokio::spawn(async move { text(&pool, "SELECT 'x'", &[]).await })
+        tokio::spawn(async move {
+            let select = statement(&pool, "SELECT 'x'");
+            loop {
+                match pool.fetch(&select, &[]).await {
+                    Ok(rows) => return assert_eq!(rows[0].text(0).unwrap().as_deref(), Some("x")),
+                    Err(error) => assert!(matches!(error.problem(), Problem::TimedOut(_)), "{error}"),
+                }
+                assert!(started.elapsed() < Duration::from_mins(1), "it does not recover");
+            }
+        })
     });
     for task in tasks.collect::<Vec<_>>() {
-        assert_eq!(task.await.unwrap().as_deref(), Some("x"));
+        task.await.unwrap();
     }
 }
 
