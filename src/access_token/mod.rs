@@ -24,6 +24,6 @@ pub(crate) use claims::Claims;
 pub(crate) use header::raw_token;
 pub(crate) use keys::KeyError;
 pub(crate) use options::{AccessTokenOptions, Algorithm, OneOrMany, TokenClass};
-pub(crate) use sign::{CannotSign, access_token};
+pub(crate) use sign::access_token;
 pub(crate) use verifier::{TokenError, Verifier};
-pub(crate) use words::{ClassRefusal, ErrorBody, ErrorMessage, Message, Refusal};
+pub(crate) use words::{ClassRefusal, Message, Refusal};

@@ -13,10 +13,12 @@ use ::uuid::Uuid;
 use num_bigint::BigInt;
 
 pub(crate) use float::repr_float;
-pub(crate) use int::{IntError, int, int_from_bytes, int_from_float, int_from_str};
+pub(crate) use int::{int, int_from_bytes, int_from_str};
 pub(crate) use query::{parse_qsl, parse_qsl_text, unquote};
-pub(crate) use text::{repr, str};
-pub(crate) use uuid::{NotUuid, uuid, uuid_from_str};
+#[cfg(test)]
+pub(crate) use text::repr;
+pub(crate) use text::str;
+pub(crate) use uuid::uuid;
 
 /// A Python value, as a token's claim, a cached value or a frame holds it.
 #[derive(Clone, Debug, PartialEq)]

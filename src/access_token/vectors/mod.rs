@@ -29,7 +29,7 @@ const INVALID: &str = concat!(
     r#"{"detail":"Given token not valid for any token type","code":"token_not_valid","#,
     r#""messages":[{"token_class":"AccessToken","token_type":"access","message":"Token is invalid"}]}"#
 );
-const NO_USER_ID: &str = r#"{"detail":"Token contained no recognizable user identification","code":"token_not_valid"}"#;
+const NOT_FOUND: &str = r#"{"detail":"User not found","code":"user_not_found"}"#;
 
 fn read(name: &str) -> Json {
     let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -168,7 +168,7 @@ async fn authenticate(verifier: &Verifier, header: Option<&[u8]>, users: &dyn Us
         Ok(id) => match users.by_claim(id).await {
             Ok(Some(user)) => verifier.check_user(&claims, &user),
             Ok(None) => Err(Refusal::UserNotFound),
-            Err(_) => Err(Refusal::NoUserIdentification),
+            Err(_) => Err(Refusal::UserNotFound),
         },
         Err(refusal) => Err(refusal),
     };
@@ -233,13 +233,13 @@ async fn claims_are_checked_as_pyjwt_and_simplejwt_do() {
             ("exp numeric string in the future", 401, INVALID),
             ("exp one past year 9999", 401, INVALID),
             ("exp 10^30", 401, INVALID),
-            ("user_id non-numeric string abc", 401, NO_USER_ID),
-            ("user_id empty string", 401, NO_USER_ID),
-            ("user_id string 1.0", 401, NO_USER_ID),
-            ("user_id string 1e0", 401, NO_USER_ID),
-            ("user_id list", 401, NO_USER_ID),
-            ("user_id empty list", 401, NO_USER_ID),
-            ("user_id object", 401, NO_USER_ID),
+            ("user_id non-numeric string abc", 401, NOT_FOUND),
+            ("user_id empty string", 401, NOT_FOUND),
+            ("user_id string 1.0", 401, NOT_FOUND),
+            ("user_id string 1e0", 401, NOT_FOUND),
+            ("user_id list", 401, NOT_FOUND),
+            ("user_id empty list", 401, NOT_FOUND),
+            ("user_id object", 401, NOT_FOUND),
         ],
     )
     .await;
@@ -251,8 +251,8 @@ async fn settings_mean_what_they_mean_to_simplejwt() {
         "http-simplejwt-settings",
         &[
             // As above.
-            ("field public_id not a uuid", 401, NO_USER_ID),
-            ("uuid pk not a uuid", 401, NO_USER_ID),
+            ("field public_id not a uuid", 401, NOT_FOUND),
+            ("uuid pk not a uuid", 401, NOT_FOUND),
             // The user has no attribute `id` for the ticket, which is not the token's fault: the settings are refused.
             ("pk named code valid token", 200, ""),
         ],

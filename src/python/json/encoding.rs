@@ -92,11 +92,6 @@ pub(super) fn push(text: &mut Vec<u8>, code: u32) -> Result<(), NotText> {
     Ok(())
 }
 
-/// Whether text from [`decode`] holds lone surrogates: no other character has the lead byte `ED` before `A0..BF`.
-pub(super) fn has_surrogates(text: &[u8]) -> bool {
-    text.windows(2).any(|pair| matches!(pair, [0xed, 0xa0..=0xbf]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,8 +134,6 @@ mod tests {
         assert_eq!(decode(lone).unwrap(), &lone[..]);
         assert_eq!(decode(b"\"\0\x00\xd8\"\0").unwrap(), &lone[..]);
         assert_eq!(decode(b"\"\0\0\0\x00\xd8\0\0\"\0\0\0").unwrap(), &lone[..]);
-        assert!(has_surrogates(lone));
-        assert!(!has_surrogates("\u{d7ff}\u{e000}".as_bytes()));
     }
 
     #[test]

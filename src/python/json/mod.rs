@@ -5,4 +5,4 @@ mod encoding;
 mod loads;
 
 pub(crate) use dumps::{JsonStyle, Unserializable, dumps, dumps_with};
-pub(crate) use loads::{JsonError, loads, loads_str};
+pub(crate) use loads::{loads, loads_str};
