@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn run(arguments: &TicketArguments) -> u8 {
-    logging::start(false);
+    logging::start_quiet();
     let settings = match Settings::load(&arguments.project.sources()) {
         Ok(loaded) => loaded.settings,
         Err(problems) => return print_problems(&problems),

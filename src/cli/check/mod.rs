@@ -15,7 +15,7 @@ use crate::settings::{Report, TicketViewState};
 use findings::Findings;
 
 pub(super) fn run(arguments: &CheckArguments) -> u8 {
-    logging::start(false);
+    logging::start_quiet();
     let report = Report::read(&arguments.project.sources());
     if !report.problems.is_empty() {
         return print_problems(&report.problems);
