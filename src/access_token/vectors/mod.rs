@@ -167,8 +167,7 @@ async fn authenticate(verifier: &Verifier, header: Option<&[u8]>, users: &dyn Us
     let user = match verifier.user_id(&claims) {
         Ok(id) => match users.by_claim(id).await {
             Ok(Some(user)) => verifier.check_user(&claims, &user),
-            Ok(None) => Err(Refusal::UserNotFound),
-            Err(_) => Err(Refusal::UserNotFound),
+            Ok(None) | Err(_) => Err(Refusal::UserNotFound),
         },
         Err(refusal) => Err(refusal),
     };
