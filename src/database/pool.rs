@@ -1,7 +1,10 @@
 //! The bounded pool of connections in front of a database.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -115,19 +118,26 @@ impl Pool {
 
     async fn run(&self, work: Work<'_>) -> Result<Answer, DatabaseError> {
         let inner = &*self.0;
-        if let Ok(result) = timeout(inner.timeout, inner.run(work)).await {
+        let reused = AtomicBool::new(false);
+        if let Ok(result) = timeout(inner.timeout, inner.run(work, &reused)).await {
             return result.map_err(|error| DatabaseError::new(&inner.server, &error));
         }
-        inner.forget_idle();
+        // A connection that was idle gave no answer: the others may be as dead. One who only waited for his turn says
+        // nothing about them, and a busy pool must not lose its connections.
+        if reused.load(Ordering::Relaxed) {
+            inner.forget_idle();
+        }
         Err(DatabaseError::timed_out(&inner.server, inner.timeout))
     }
 }
 
 impl Inner {
-    async fn run(&self, work: Work<'_>) -> Result<Answer, sqlx::Error> {
+    /// `reused` tells that a connection was taken that had been idle.
+    async fn run(&self, work: Work<'_>, reused: &AtomicBool) -> Result<Answer, sqlx::Error> {
         // Never closed.
         let _slot = self.slots.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
         if let Some((mut connection, born)) = self.take_idle() {
+            reused.store(true, Ordering::Relaxed);
             // A restart shows at the first use: a write finds out before it is sent, the others are sent again.
             let alive = !matches!(work, Work::Execute(..)) || connection.run(Work::Ping).await.is_ok();
             if alive {
@@ -137,6 +147,7 @@ impl Inner {
                 }
             }
             self.forget_idle();
+            reused.store(false, Ordering::Relaxed);
         }
         let mut connection = self.connector.connect().await?;
         let result = connection.run(work).await;
