@@ -24,7 +24,6 @@ DIFFERENT = {
     "again (2)": NO_JWKS,
     "cold, mode empty": NO_JWKS,
     "again (3)": NO_JWKS,
-    "not a set: bare list / token without kid": NO_JWKS,
     "connection refused": NO_JWKS,
     "slow jwks 35s (timeout?)": NO_JWKS,
     "kid of EC key with RS256 alg": WRONG_KIND,
