@@ -2,8 +2,8 @@
 
 use serde_json::{Number, Value};
 
-/// The longest duration that is accepted: ten years, so that adding it to a clock cannot overflow.
-const LONGEST_SECONDS: f64 = 315_360_000.0;
+/// The longest duration that is accepted: a century, so that adding it to a clock cannot overflow.
+const LONGEST_SECONDS: f64 = 3_155_760_000.0;
 
 /// What a setting takes. Each layer's value is brought to one form when it is read, so that whoever fills in the
 /// options need not check types again.
