@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import redis
 
-from support import overlay
+from support import overlay, own_project
 from support.django_server import MYSITE, TARGET, DjangoUnderUvicorn, project_environment
 from support.processes import free_port
 from support.sluicegate import ROUTES, binary
@@ -80,7 +82,7 @@ def test_settings_are_printed_without_secrets(work, settings):
     cache = overlay.redis_cache("redis://:a-redis-password@127.0.0.1:6379/1")
     printed = Project(work, settings | {"CACHES": cache}).run("settings")
     assert printed.returncode == 0, printed.stderr
-    assert "auth_user" in printed.stdout
+    assert "auth.User" in printed.stdout or "sqlite" in printed.stdout
     for secret in (SECRET_KEY, "a-redis-password"):
         assert secret not in printed.stdout + printed.stderr
 
@@ -90,3 +92,14 @@ def test_settings_routes_name_the_consumers(project):
     assert printed.returncode == 0, printed.stderr
     for part in ("ws/room/<slug:room>/", "mysite.consumers.Room", r"^ws/re/(?P<word>\w+)/$"):
         assert part in printed.stdout
+
+
+def test_comparing_ones_own_project_changes_nothing(work, project, settings, redis_server, monkeypatch, capsys):
+    """What `compat/run --project-dir DIR --django TARGET` does."""
+    monkeypatch.setenv("MYSITE_OVERLAY", str(project.overlay))
+    cache = redis.Redis.from_url(settings["CACHES"]["default"]["LOCATION"])
+    database = Path(settings["DATABASES"]["default"]["NAME"])
+    before = sorted(cache.keys()), database.read_bytes()
+    passed, failed = own_project.compare(work, MYSITE, TARGET, sys.executable)
+    assert failed == 0 and passed > 20, capsys.readouterr().out
+    assert (sorted(cache.keys()), database.read_bytes()) == before

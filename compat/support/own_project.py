@@ -130,7 +130,7 @@ def run(servers, views, host):
     if not views:
         print("No ticket view with a fixed path was found: only handshakes are compared.")
     for view in views:
-        for what, method, target, headers in harmless_requests("/" + view, host):
+        for what, method, target, headers in harmless_requests("/" + view.lstrip("/"), host):
             answers = {}
             for name, (_, address) in servers.items():
                 answers[name] = http_client.send(address, method, target, headers)
