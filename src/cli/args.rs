@@ -72,7 +72,7 @@ pub(super) struct SettingsArguments {
 pub(super) struct TicketArguments {
     #[command(flatten)]
     pub(super) project: ProjectArguments,
-    /// The user's name (USERNAME_FIELD), or `id=<primary key>`.
+    /// The user's name (`USERNAME_FIELD`), or `id=<primary key>`.
     #[arg(value_name = "USER")]
     pub(super) user: String,
 }
@@ -80,7 +80,7 @@ pub(super) struct TicketArguments {
 /// Where the settings come from; the environment's `SLUICEGATE_<FLAG>` says the same.
 #[derive(Args, Debug)]
 pub(super) struct ProjectArguments {
-    /// The Django project: a settings module or ASGI application. Without a value: DJANGO_SETTINGS_MODULE, else
+    /// The Django project: a settings module or ASGI application. Without a value: `DJANGO_SETTINGS_MODULE`, else
     /// manage.py's default.
     #[arg(long, value_name = "TARGET", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "clap's form of a flag with an optional value")]
@@ -91,7 +91,7 @@ pub(super) struct ProjectArguments {
     /// The project's folder [default: the current folder].
     #[arg(long, value_name = "DIR")]
     project_dir: Option<PathBuf>,
-    /// The project's Python [default: VIRTUAL_ENV, then .venv or venv in the project folder, then python3].
+    /// The project's Python [default: `VIRTUAL_ENV`, then .venv or venv in the project folder, then python3].
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// sluicegate's own settings [default: sluicegate.toml where it exists].
@@ -100,10 +100,10 @@ pub(super) struct ProjectArguments {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8001].
     #[arg(long, value_name = "ADDR:PORT")]
     bind: Option<String>,
-    /// The user table's database, such as postgres://user:password@host/name.
+    /// The user table's database, such as `postgres://user:password@host/name`.
     #[arg(long, value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// Django's cache, such as redis://host:6379/0.
+    /// Django's cache, such as `redis://host:6379/0`.
     #[arg(long, value_name = "URL", hide_env_values = true)]
     cache_url: Option<String>,
     /// The channel layer's Redis (not in this version).

@@ -75,6 +75,7 @@ impl Connection {
     }
 
     /// `await self.send(bytes_data=...)`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a declared consumer sends text only so far"))]
     pub(crate) fn send_bytes(&self, bytes: &[u8]) {
         self.outlet.send_bytes(bytes);
     }
@@ -85,6 +86,7 @@ impl Connection {
     }
 
     /// `await self.close(code, reason)`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no consumer closes on its own account so far"))]
     pub(crate) fn close(&self, close: Close) {
         self.outlet.close(close);
     }

@@ -16,6 +16,9 @@ use crate::{
 /// Longer messages are cut.
 const LONGEST_MESSAGE: usize = 2000;
 
+/// RFC 6455, 7.4.1: a kind of data that is not accepted.
+const UNSUPPORTED_DATA: u16 = 1003;
+
 /// Who is in which room. Rooms without members are forgotten.
 #[derive(Default)]
 pub(super) struct Chat {
@@ -80,7 +83,9 @@ impl Consumer for ChatConsumer {
     }
 
     async fn receive(&mut self, frame: Frame, connection: &Connection) -> Result<(), Close> {
-        let Frame::Text(text) = frame else { return Ok(()) };
+        let Frame::Text(text) = frame else {
+            return Close::new(UNSUPPORTED_DATA, "text only").map_or(Ok(()), Err);
+        };
         let content: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         if let Some(message) = content.get("message").and_then(|message| message.as_str()) {
             let message: String = message.chars().take(LONGEST_MESSAGE).collect();

@@ -150,8 +150,6 @@ pub(crate) struct TicketView {
     /// Media types of the parsers, for OPTIONS.
     pub(crate) parses: Vec<String>,
     pub(crate) throttles: Vec<Throttle>,
-    /// `NUM_PROXIES`.
-    pub(crate) num_proxies: Option<u32>,
     /// `URL_FORMAT_OVERRIDE`. Default: `format`.
     pub(crate) format_parameter: Option<String>,
     /// `COMPACT_JSON`. Default: true.

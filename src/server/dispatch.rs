@@ -10,7 +10,6 @@ use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, watch},
 };
-use tower_service::Service;
 
 use super::{HttpService, Site, client_address::client_address};
 use crate::{

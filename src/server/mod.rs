@@ -98,6 +98,7 @@ impl Server {
     }
 
     /// The sockets of this process.
+    #[cfg(test)]
     pub(crate) fn sockets(&self) -> Arc<OpenSockets> {
         Arc::clone(&self.open)
     }
@@ -127,6 +128,7 @@ impl Server {
             }
         }
         drop((listener, stopped, site));
+        tracing::info!(sockets = open.registry.open(), "closing sockets");
         open.drain();
         // Dropping the sender would end the wait of each connection as well, but as an error.
         stop.send_replace(());

@@ -46,8 +46,10 @@ pub(crate) struct Explanation {
     pub(crate) code: Code,
     /// What is printed, such as `E002`.
     pub(crate) name: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "docs/errors.md is made of it"))]
     pub(crate) title: &'static str,
     /// What it means and what to do, in a sentence or two.
+    #[cfg_attr(not(test), expect(dead_code, reason = "docs/errors.md is made of it"))]
     pub(crate) text: &'static str,
 }
 

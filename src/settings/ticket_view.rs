@@ -74,7 +74,6 @@ pub(crate) fn stock(path: &str, tokens: &AccessTokenOptions) -> TicketView {
             .map(str::to_owned)
             .to_vec(),
         throttles: Vec::new(),
-        num_proxies: None,
         format_parameter: Some("format".to_owned()),
         compact_json: true,
         unicode_json: true,
@@ -126,7 +125,6 @@ fn of_django(entry: TicketViewEntry, ignored: &[String], origin: &Origin, blocke
         renderers,
         parses: entry.parses,
         throttles,
-        num_proxies: entry.num_proxies,
         format_parameter: entry.format_parameter,
         compact_json: entry.compact_json,
         unicode_json: entry.unicode_json,

@@ -202,11 +202,6 @@ impl TlsRedis {
     pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
         self.files.path().join(name)
     }
-
-    /// What Redis answers, past TLS.
-    pub(crate) fn command(&self, command: &[&str]) -> String {
-        self.redis.command(command)
-    }
 }
 
 fn openssl(files: &Folder, command: &str) {

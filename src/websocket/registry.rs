@@ -106,6 +106,7 @@ impl Registry {
     }
 
     /// Waits until no socket is open.
+    #[cfg(test)]
     pub(crate) async fn emptied(&self) {
         loop {
             let notified = self.emptied.notified();

@@ -14,7 +14,7 @@ impl Findings {
     }
 
     /// Something to know, which is no fault.
-    pub(super) fn note(&mut self, part: &str, text: &str) {
+    pub(super) fn note(part: &str, text: &str) {
         print_indented("note ", part, text);
     }
 

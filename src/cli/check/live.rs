@@ -22,7 +22,7 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) {
         Err(error) => return findings.fail("start", &error.to_string()),
     };
     findings.ok("SIMPLE_JWT", &format!("{}, the keys can be used", settings.access_token.algorithm.name()));
-    check_database(&parts, findings).await;
+    check_database(&parts, &settings.user.model, findings).await;
     check_cache(parts.tickets.as_ref(), findings).await;
     check_limits(settings, findings);
 }
@@ -55,10 +55,10 @@ fn check_signing_key(options: &AccessTokenOptions, findings: &mut Findings) {
     }
 }
 
-async fn check_database(parts: &Parts, findings: &mut Findings) {
+async fn check_database(parts: &Parts, model: &str, findings: &mut Findings) {
     let begun = Instant::now();
     match parts.users.ping().await {
-        Ok(()) => findings.ok("database", &format!("the user query runs; a round trip takes {}", took(begun))),
+        Ok(()) => findings.ok("database", &format!("the query for {model} runs; a round trip takes {}", took(begun))),
         Err(error) => findings.fail("database", &with_causes(&error)),
     }
 }
@@ -95,7 +95,7 @@ fn check_limits(settings: &Settings, findings: &mut Findings) {
             ),
         ),
         Ok((_, hard)) => findings.ok("limits", &format!("{hard} file descriptors, one for each socket")),
-        Err(error) => findings.note("limits", &format!("the limit of file descriptors is not known: {error}")),
+        Err(error) => Findings::note("limits", &format!("the limit of file descriptors is not known: {error}")),
     }
 }
 

@@ -24,15 +24,15 @@ pub(super) fn run(arguments: &CheckArguments) -> u8 {
     let mut findings = Findings::default();
     findings.ok("settings", "complete");
     for note in &report.notes {
-        findings.note("settings", note);
+        Findings::note("settings", note);
     }
     match &report.ticket_view {
         TicketViewState::Served => findings.ok("ticket view", "every part of it is understood"),
-        TicketViewState::TurnedOff => findings.note("ticket view", "not served: [ticket] serve = false"),
+        TicketViewState::TurnedOff => Findings::note("ticket view", "not served: [ticket] serve = false"),
         TicketViewState::LeftToDjango(parts) => {
-            findings.note("ticket view", "left to Django, because of the following");
+            Findings::note("ticket view", "left to Django, because of the following");
             for part in parts {
-                findings.note("ticket view", part);
+                Findings::note("ticket view", part);
             }
         }
     }

@@ -21,7 +21,6 @@ impl Outlet for Sent {
     fn close(&self, _: Close) {}
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn rule(when: serde_json::Value, reply: serde_json::Value) -> DeclaredReceive {
     DeclaredReceive { when: when.as_object().unwrap().clone(), reply }
 }
@@ -42,15 +41,15 @@ fn connection() -> Connection {
     Connection::new(state, Arc::<Sent>::default())
 }
 
-fn reply_to(declared: &Declared, frame: Frame) -> Option<Result<String, String>> {
+fn reply_to(declared: &Declared, frame: &Frame) -> Option<Result<String, String>> {
     let now = SystemTime::UNIX_EPOCH + Duration::from_hours(473_352);
-    let reply = declared.reply(&frame, &connection(), now)?;
+    let reply = declared.reply(frame, &connection(), now)?;
     Some(reply.map_err(|error| error.to_string()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn reply(reply: serde_json::Value, frame: &str) -> Result<String, String> {
-    reply_to(&declared(&[rule(json!({}), reply)]), Frame::Text(frame.to_owned())).unwrap()
+    reply_to(&declared(&[rule(json!({}), reply)]), &Frame::Text(frame.to_owned())).unwrap()
 }
 
 #[test]
@@ -97,9 +96,9 @@ fn text_and_bytes_are_what_came() {
         json!({}),
         json!(["{{ text is defined }}", "{{ bytes is defined }}", "{{ content is defined }}"]),
     )]);
-    assert_eq!(reply_to(&declared, Frame::Text("{}".to_owned())).unwrap().unwrap(), "[true, false, true]");
-    assert_eq!(reply_to(&declared, Frame::Text("{".to_owned())).unwrap().unwrap(), "[true, false, false]");
-    assert_eq!(reply_to(&declared, Frame::Binary(b"{}".to_vec())).unwrap().unwrap(), "[false, true, false]");
+    assert_eq!(reply_to(&declared, &Frame::Text("{}".to_owned())).unwrap().unwrap(), "[true, false, true]");
+    assert_eq!(reply_to(&declared, &Frame::Text("{".to_owned())).unwrap().unwrap(), "[true, false, false]");
+    assert_eq!(reply_to(&declared, &Frame::Binary(b"{}".to_vec())).unwrap().unwrap(), "[false, true, false]");
     assert_eq!(reply(json!("{{ text }}"), "<b>&\"").unwrap(), r#""<b>&\"""#, "nothing is escaped but JSON");
 }
 
@@ -110,21 +109,21 @@ fn the_first_rule_that_fits_counts() {
         rule(json!({"action": "typing"}), json!("second")),
         rule(json!({"deep": {"a": [1]}}), json!("third")),
     ]);
-    let reply = |frame: &str| reply_to(&declared, Frame::Text(frame.to_owned())).map(Result::unwrap);
+    let reply = |frame: &str| reply_to(&declared, &Frame::Text(frame.to_owned())).map(Result::unwrap);
     assert_eq!(reply(r#"{"n": 1.0, "action": "typing", "more": 2}"#).unwrap(), r#""first""#);
     assert_eq!(reply(r#"{"n": true, "action": "typing"}"#).unwrap(), r#""second""#);
     assert_eq!(reply(r#"{"deep": {"a": [1]}}"#).unwrap(), r#""third""#);
     for frame in [r#"{"action": "other"}"#, "[]", "no json", "\"action\"", r#"{"deep": {"a": [1], "b": 2}}"#] {
         assert_eq!(reply(frame), None, "{frame}");
     }
-    assert_eq!(reply_to(&declared, Frame::Binary(br#"{"action": "typing"}"#.to_vec())), None);
+    assert_eq!(reply_to(&declared, &Frame::Binary(br#"{"action": "typing"}"#.to_vec())), None);
 }
 
 #[tokio::test]
 async fn an_undefined_result_is_an_error_and_the_socket_lives() {
     let declared = Arc::new(declared(&[rule(json!({}), json!({"message": "{{ content.message }}"}))]));
     assert_eq!(
-        reply_to(&declared, Frame::Text("{}".to_owned())).unwrap().unwrap_err(),
+        reply_to(&declared, &Frame::Text("{}".to_owned())).unwrap().unwrap_err(),
         "undefined value in {{ content.message }}"
     );
     assert!(reply(json!("to {{ content.message }}"), "{}").is_err());
@@ -142,7 +141,7 @@ async fn an_undefined_result_is_an_error_and_the_socket_lives() {
 #[test]
 fn what_json_cannot_hold_is_an_error() {
     let declared = declared(&[rule(json!({}), json!("{{ bytes }}"))]);
-    let error = reply_to(&declared, Frame::Binary(vec![0])).unwrap().unwrap_err();
+    let error = reply_to(&declared, &Frame::Binary(vec![0])).unwrap().unwrap_err();
     assert_eq!(error, "Object of type bytes is not JSON serializable");
     assert!(reply(json!("{{ content }}"), r#""\ud800""#).is_err(), "its text was not kept");
 }

@@ -25,7 +25,6 @@ pub(super) fn base(secret_key: &str) -> (HttpOptions, AccessTokenOptions) {
         renderers: vec![Renderer::Json, Renderer::Browsable],
         parses: ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"].map(text).to_vec(),
         throttles: Vec::new(),
-        num_proxies: None,
         format_parameter: Some(text("format")),
         compact_json: true,
         unicode_json: true,

@@ -108,7 +108,6 @@ pub(in super::super) struct TicketViewEntry {
     pub(in super::super) renderers: Vec<RendererEntry>,
     pub(in super::super) parses: Vec<String>,
     pub(in super::super) throttles: Vec<ThrottleEntry>,
-    pub(in super::super) num_proxies: Option<u32>,
     pub(in super::super) format_parameter: Option<String>,
     pub(in super::super) compact_json: bool,
     pub(in super::super) unicode_json: bool,

@@ -105,7 +105,7 @@ fn a_part_of_the_view_that_is_not_understood_leaves_it_to_django() {
         (
             |d| {
                 d["items"]["ticket_views"] =
-                    json!({"error": {"exception": "ImportError", "message": "no", "file": "urls.py", "line": 3}})
+                    json!({"error": {"exception": "ImportError", "message": "no", "file": "urls.py", "line": 3}});
             },
             "ImportError: no (urls.py:3)",
         ),
