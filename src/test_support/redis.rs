@@ -139,7 +139,8 @@ impl Drop for Monitor {
 
 /// A Redis that speaks TLS on `port`, and the files for it.
 pub(crate) struct TlsRedis {
-    redis: Redis,
+    /// Runs as long as this lives.
+    _redis: Redis,
     port: u16,
     files: Folder,
 }
@@ -191,7 +192,7 @@ impl TlsRedis {
         options.extend(["--tls-ca-cert-file", &ca, "--tls-auth-clients", "no"]);
         options.extend(extra);
         let redis = Redis::start(&options);
-        Self { redis, port, files }
+        Self { _redis: redis, port, files }
     }
 
     /// How to reach it; `tls` may name `ca.pem`, `client.pem` and `client.key` by [`file`](Self::file).
