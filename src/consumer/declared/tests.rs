@@ -21,6 +21,7 @@ impl Outlet for Sent {
     fn close(&self, _: Close) {}
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn rule(when: serde_json::Value, reply: serde_json::Value) -> DeclaredReceive {
     DeclaredReceive { when: when.as_object().unwrap().clone(), reply }
 }
@@ -47,7 +48,6 @@ fn reply_to(declared: &Declared, frame: &Frame) -> Option<Result<String, String>
     Some(reply.map_err(|error| error.to_string()))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn reply(reply: serde_json::Value, frame: &str) -> Result<String, String> {
     reply_to(&declared(&[rule(json!({}), reply)]), &Frame::Text(frame.to_owned())).unwrap()
 }
