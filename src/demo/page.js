@@ -2,13 +2,14 @@
 
 const $ = (id) => document.getElementById(id);
 const state = { user: null, token: null, ticket: null, usedTicket: null, socket: null };
+const NEVER_ISSUED = "00000000-0000-4000-8000-000000000000";
 
 function show(box, good, head, body) {
   box.hidden = false;
   box.className = "answer " + (good ? "good" : "bad");
   const strong = document.createElement("b");
   strong.textContent = head;
-  box.replaceChildren(strong, " " + body);
+  box.replaceChildren(strong, body);
 }
 
 function mark(done, current) {
@@ -20,11 +21,10 @@ function mark(done, current) {
 }
 
 function showRoom() {
-  const room = $("room").value || "lobby";
-  $("chat-room").textContent = room;
+  if (!state.socket) $("chat-room").textContent = $("room").value || "lobby";
   const hole = document.createElement("i");
-  hole.textContent = state.ticket || "ticket";
-  $("socket-url").replaceChildren(socketUrl("").replace(/\?uuid=$/, "?uuid="), hole);
+  hole.textContent = state.ticket || state.usedTicket || "ticket";
+  $("socket-url").replaceChildren(socketUrl(""), hole);
 }
 
 function socketUrl(ticket) {
@@ -44,7 +44,7 @@ function say(text, who, mine) {
   }
   item.append(text);
   $("messages").append(item);
-  item.scrollIntoView({ block: "end" });
+  $("messages").scrollTop = $("messages").scrollHeight;
 }
 
 function setStatus(text, kind) {
@@ -54,12 +54,18 @@ function setStatus(text, kind) {
 
 async function pick(user, button) {
   closeSocket();
-  for (const other of $("users").children) other.setAttribute("aria-pressed", String(other === button));
-  const answer = await fetch("/demo/token/" + encodeURIComponent(user.username) + "/", { method: "POST" });
-  const body = await answer.json();
   state.user = user;
+  state.token = state.ticket = state.usedTicket = null;
+  $("get-ticket").disabled = $("open-socket").disabled = $("again").disabled = true;
+  $("token-box").hidden = $("ticket-answer").hidden = $("socket-answer").hidden = $("refusal-answer").hidden = true;
+  mark([], "user");
+  showRoom();
+  for (const other of $("users").children) other.setAttribute("aria-pressed", String(other === button));
+  const answer = await ask("/demo/token/" + encodeURIComponent(user.username) + "/", { method: "POST" });
+  if (state.user !== user) return;
+  if (!answer.ok) return show($("ticket-answer"), false, answer.head, answer.text);
+  const body = JSON.parse(answer.text);
   state.token = body.access;
-  state.ticket = state.usedTicket = null;
   const parts = body.access.split(".");
   $("token").replaceChildren(...parts.flatMap((part, index) => {
     const span = document.createElement("span");
@@ -71,20 +77,27 @@ async function pick(user, button) {
   $("claims").textContent = JSON.stringify(JSON.parse(claims), null, 2);
   $("token-box").hidden = false;
   $("get-ticket").disabled = false;
-  $("open-socket").disabled = $("again").disabled = true;
-  $("ticket-answer").hidden = $("socket-answer").hidden = $("refusal-answer").hidden = true;
   mark(["user"], "ticket");
-  showRoom();
+}
+
+async function ask(url, options) {
+  const begun = performance.now();
+  try {
+    const answer = await fetch(url, options);
+    const text = await answer.text();
+    return { ok: answer.ok, head: answer.status + " in " + (performance.now() - begun).toFixed(1) + " ms", text };
+  } catch {
+    return { ok: false, head: "No answer", text: "Is sluicegate demo still running?" };
+  }
 }
 
 async function askForTicket() {
-  const begun = performance.now();
-  const answer = await fetch("/api/auth/auth_for_ws_connection/", { headers: { Authorization: "Bearer " + state.token } });
-  const text = await answer.text();
-  const took = (performance.now() - begun).toFixed(1);
-  show($("ticket-answer"), answer.ok, answer.status + " in " + took + " ms", text);
+  const user = state.user;
+  const answer = await ask("/api/auth/auth_for_ws_connection/", { headers: { Authorization: "Bearer " + state.token } });
+  if (state.user !== user) return;
+  show($("ticket-answer"), answer.ok, answer.head, answer.text);
   if (!answer.ok) return;
-  state.ticket = JSON.parse(text).uuid;
+  state.ticket = JSON.parse(answer.text).uuid;
   $("open-socket").disabled = false;
   mark(["user", "ticket"], "socket");
   showRoom();
@@ -95,6 +108,7 @@ function closeSocket() {
   state.socket.onclose = null;
   state.socket.close(1000);
   state.socket = null;
+  if (!$("message").disabled) say("You left " + $("chat-room").textContent + ".");
   canTalk(false);
   setStatus("not connected");
 }
@@ -106,6 +120,7 @@ function canTalk(yes) {
 
 function openSocket() {
   closeSocket();
+  showRoom();
   const url = socketUrl(state.ticket);
   const begun = performance.now();
   const socket = state.socket = new WebSocket(url);
@@ -122,7 +137,7 @@ function openSocket() {
       say("You joined " + room + ".");
       canTalk(true);
       mark(["user", "ticket", "socket"], "refusals");
-      $("message").focus();
+      $("message").focus({ preventScroll: true });
     } else {
       say(data.message, data.user, data.user === state.user.username);
     }
@@ -131,7 +146,7 @@ function openSocket() {
     canTalk(false);
     setStatus("closed", "lost");
     show($("socket-answer"), false, "Closed with " + event.code, event.reason);
-    if (state.socket === socket) state.socket = null;
+    state.socket = null;
   };
 }
 
@@ -142,12 +157,15 @@ function tryTicket(ticket, label) {
     socket.close(1000);
   };
   socket.onclose = (event) => {
-    if (event.code !== 1000) show($("refusal-answer"), false, label + ": refused with " + event.code, event.reason);
+    if (event.code === 1000) return;
+    show($("refusal-answer"), false, label + ": refused with " + event.code, event.reason);
+    if ($("step-refusals").classList.contains("current")) mark(["user", "ticket", "socket", "refusals"]);
   };
 }
 
 async function begin() {
-  const users = await (await fetch("/demo/users/")).json();
+  const answer = await ask("/demo/users/");
+  const users = answer.ok ? JSON.parse(answer.text) : [];
   $("users").replaceChildren(...users.map((user) => {
     const button = document.createElement("button");
     const small = document.createElement("small");
@@ -160,7 +178,7 @@ async function begin() {
   $("get-ticket").onclick = askForTicket;
   $("open-socket").onclick = openSocket;
   $("again").onclick = () => tryTicket(state.usedTicket, "The used ticket");
-  $("wrong").onclick = () => tryTicket(crypto.randomUUID(), "A ticket never issued");
+  $("wrong").onclick = () => tryTicket(NEVER_ISSUED, "A ticket never issued");
   $("room").oninput = showRoom;
   $("compose").onsubmit = (event) => {
     event.preventDefault();
