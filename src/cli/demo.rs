@@ -16,10 +16,7 @@ pub(super) fn run(arguments: &DemoArguments) -> u8 {
 }
 
 async fn show(arguments: &DemoArguments) -> u8 {
-    let Ok(terminations) = signal(SignalKind::terminate()) else {
-        eprintln!("sluicegate: the system gives no signal handlers");
-        return FAILED;
-    };
+    let Ok(terminations) = signal(SignalKind::terminate()) else { return serve::no_signals() };
     let (options, site) = match demo::build(&arguments.bind, arguments.data_dir.as_deref()).await {
         Ok(built) => built,
         Err(error) => {
@@ -34,8 +31,9 @@ async fn show(arguments: &DemoArguments) -> u8 {
             return UNUSABLE;
         }
     };
+    let Ok(stop) = serve::stop(terminations) else { return serve::no_signals() };
     serve::announce(&app);
     eprintln!("Open http://{}/ in a browser. Ctrl-C ends the demo.", app.address());
-    app.run(serve::stop(terminations)).await;
+    app.run(stop).await;
     DONE
 }

@@ -40,8 +40,7 @@ pub(super) fn run(arguments: &ServeArguments) -> u8 {
 
 async fn serve(sources: Sources, settings: Settings) -> u8 {
     let (Ok(hangups), Ok(terminations)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else {
-        eprintln!("sluicegate: the system gives no signal handlers");
-        return FAILED;
+        return no_signals();
     };
     let app = match App::build(settings).await {
         Ok(app) => app,
@@ -50,9 +49,10 @@ async fn serve(sources: Sources, settings: Settings) -> u8 {
             return UNUSABLE;
         }
     };
+    let Ok(stop) = stop(terminations) else { return no_signals() };
     announce(&app);
     let reloads = tokio::spawn(reload(app.reloader(), sources, hangups));
-    app.run(stop(terminations)).await;
+    app.run(stop).await;
     reloads.abort();
     DONE
 }
@@ -66,13 +66,22 @@ pub(super) fn announce(app: &App) {
     }
 }
 
-/// SIGTERM, or Ctrl-C.
-pub(super) async fn stop(mut terminations: Signal) {
-    tokio::select! {
-        _ = terminations.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    tracing::info!("stopping");
+/// Ready at SIGTERM, or at Ctrl-C. Ctrl-C is caught from this call on, which comes before [`announce`]: until then it
+/// ends the process at once, even where the database keeps the start waiting.
+pub(super) fn stop(mut terminations: Signal) -> io::Result<impl Future<Output = ()>> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminations.recv() => {}
+            _ = interrupts.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}
+
+pub(super) fn no_signals() -> u8 {
+    eprintln!("sluicegate: the system gives no signal handlers");
+    FAILED
 }
 
 fn log_notes(loaded: &Loaded) {
