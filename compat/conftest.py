@@ -14,6 +14,18 @@ from support import overlay as overlays  # noqa: E402
 from support.django_server import DjangoFork  # noqa: E402
 from support.stack import Servers  # noqa: E402
 
+# Beside this Django run the tests that ask none of them.
+ONE_DJANGO = "5.2"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests marked `one_django` count as deselected, not as skipped, where another Django is the one at hand."""
+    if os.environ.get("COMPAT_DJANGO", ONE_DJANGO) == ONE_DJANGO:
+        return
+    once = [item for item in items if item.get_closest_marker("one_django")]
+    items[:] = [item for item in items if item not in once]
+    config.hook.pytest_deselected(items=once)
+
 
 @pytest.fixture(scope="session")
 def work():
