@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Settings, TicketViewState, cache, database,
-    django::{Asgi, AsgiRoute, Django},
+    django::{Asgi, AsgiRoute, Django, document_text},
     environment, http,
     issue::Blockers,
     key::Key,
@@ -39,10 +39,15 @@ pub(crate) struct Report {
 impl Report {
     /// Reads every layer; never fails, but reports.
     pub(crate) fn read(sources: &Sources) -> Self {
+        Self::of(sources, document_text(sources), ConfigFile::open(sources))
+    }
+
+    /// As [`Report::read`], with the texts that `sources` name.
+    pub(crate) fn of(sources: &Sources, document: Result<Option<Vec<u8>>, Problem>, config: ConfigFile) -> Self {
         let mut layers = Layers::default();
-        let django = Django::read(sources, &mut layers);
+        let django = Django::of(document, &mut layers);
         let unreadable = !layers.problems.is_empty();
-        let (file, tables) = read_file(sources, &mut layers);
+        let (file, tables) = config.read(&mut layers);
         environment::read(sources, &mut layers);
         environment::read_flags(sources, &mut layers);
         let routes = routes::read(&file, &tables, &mut layers);
@@ -129,27 +134,44 @@ fn serve(layers: &mut Layers, views: Vec<TicketView>, blockers: Blockers) -> (Ve
     }
 }
 
-/// The file's routes; its other values go to the layers.
-fn read_file(sources: &Sources, layers: &mut Layers) -> (String, Vec<toml_file::Node>) {
-    let (path, named) = sources.config_file();
-    let shown = path.display().to_string();
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let tables = toml_file::read(&shown, &text, layers);
-            (shown, tables)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound && !named => (shown, Vec::new()),
-        Err(error) => {
-            let origin = if sources.config.is_some() {
-                Origin::Flag("--config")
-            } else {
-                Origin::Variable("SLUICEGATE_CONFIG".to_owned())
-            };
-            let sentence = format!("{shown} cannot be read: {error}");
-            let problem = Problem::new(Code::UnreadableFile, sentence);
-            layers.problems.push(if named { problem.at(&origin) } else { problem });
-            (shown, Vec::new())
-        }
+/// `sluicegate.toml`, where it exists.
+pub(crate) struct ConfigFile {
+    /// The path, as messages show it.
+    pub(crate) shown: String,
+    pub(crate) text: Result<Option<String>, Problem>,
+}
+
+impl ConfigFile {
+    fn open(sources: &Sources) -> Self {
+        let (path, named) = sources.config_file();
+        let shown = path.display().to_string();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound && !named => Ok(None),
+            Err(error) => {
+                let origin = if sources.config.is_some() {
+                    Origin::Flag("--config")
+                } else {
+                    Origin::Variable("SLUICEGATE_CONFIG".to_owned())
+                };
+                let sentence = format!("{shown} cannot be read: {error}");
+                let problem = Problem::new(Code::UnreadableFile, sentence);
+                Err(if named { problem.at(&origin) } else { problem })
+            }
+        };
+        Self { shown, text }
+    }
+
+    /// The file's routes; its other values go to the layers.
+    fn read(self, layers: &mut Layers) -> (String, Vec<toml_file::Node>) {
+        let tables = match self.text {
+            Ok(text) => text.map(|text| toml_file::read(&self.shown, &text, layers)).unwrap_or_default(),
+            Err(problem) => {
+                layers.problems.push(problem);
+                Vec::new()
+            }
+        };
+        (self.shown, tables)
     }
 }
 

@@ -35,9 +35,9 @@ pub(super) struct Django {
 }
 
 impl Django {
-    /// Runs the project's Python or reads its document, as `sources` say, and offers what is plain to `layers`.
-    pub(super) fn read(sources: &Sources, layers: &mut Layers) -> Self {
-        let document = match document_text(sources) {
+    /// Reads the document that [`document_text`] found, and offers what is plain to `layers`.
+    pub(super) fn of(document: Result<Option<Vec<u8>>, Problem>, layers: &mut Layers) -> Self {
+        let document = match document {
             Ok(None) => return Self::default(),
             Ok(Some(text)) => document::parse(&text),
             Err(problem) => Err(problem),
@@ -120,8 +120,8 @@ impl Django {
 const NEW_DOCUMENT: &str =
     "Make it anew: sluicegate settings --script | python - mysite.asgi:application > django.json";
 
-/// The document's text, where there is a project.
-fn document_text(sources: &Sources) -> Result<Option<Vec<u8>>, Problem> {
+/// The document's text, where there is a project: its Python is run or the file is read, as `sources` say.
+pub(super) fn document_text(sources: &Sources) -> Result<Option<Vec<u8>>, Problem> {
     let json = sources.django_json.as_deref().map(|path| (path, Origin::Flag("--django-json"))).or_else(|| {
         let path = sources.variable("SLUICEGATE_DJANGO_JSON")?;
         Some((Path::new(path), Origin::Variable("SLUICEGATE_DJANGO_JSON".to_owned())))
