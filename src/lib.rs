@@ -20,6 +20,7 @@
 //! redis/         one connection from Django's location forms
 //! database/      pools of the three engines
 //! python/        what Python does with plain values: json, int(), UUID(), parse_qsl
+//! internals/     what fuzz/ calls: promises about any bytes
 //! ```
 //!
 //! Dependencies point one way: `cli -> demo -> app -> server -> http, websocket -> consumer -> access_token, user, ticket -> cache ->
@@ -41,6 +42,9 @@ mod consumer;
 mod database;
 mod demo;
 mod http;
+#[cfg(any(test, feature = "internals"))]
+#[doc(hidden)]
+pub mod internals;
 mod python;
 mod reason;
 mod redis;

@@ -19,7 +19,7 @@ mod mask;
 mod origin;
 mod problem;
 mod render;
-mod report;
+pub(crate) mod report;
 mod routes;
 mod server;
 mod simple_jwt;

@@ -2,8 +2,8 @@
 //!
 //! `handshake` admits or refuses, `connection` runs what was admitted on `codec`, `outbox` and `registry`.
 
-mod close;
-mod codec;
+pub(crate) mod close;
+pub(crate) mod codec;
 mod connection;
 mod handshake;
 mod limits;
@@ -12,8 +12,8 @@ mod origin;
 mod outbox;
 mod refusal;
 mod registry;
-mod route;
-mod scope;
+pub(crate) mod route;
+pub(crate) mod scope;
 mod site;
 
 pub(crate) use handshake::{answer, is_upgrade};

@@ -1,0 +1,39 @@
+//! Routes, and the paths that are looked up in them.
+
+use crate::{
+    consumer::RoutePattern,
+    python,
+    websocket::route::{Route, find},
+};
+
+/// `data` is a pattern and, after a byte 0, a path.
+///
+/// # Panics
+///
+/// Where a slash at the start changes where a path belongs, where captures lack a name, and where a `path()` without
+/// parameters matches anything but itself.
+pub fn route(data: &[u8]) {
+    let (pattern, path) = super::halves(data, 0);
+    let (Ok(pattern), Ok(path)) = (std::str::from_utf8(pattern), std::str::from_utf8(path)) else { return };
+    let path = python::unquote(path);
+    let fixed = ["ws/chat/", "ws/<int:number>/<slug:slug>/", "ws/<uuid:id>/<str:room>/<path:rest>"];
+    let mut routes: Vec<Route> = fixed
+        .iter()
+        .map(|route| {
+            Route::compile(&RoutePattern::Path((*route).to_owned())).expect("a path of Django's documentation")
+        })
+        .collect();
+    if let Ok(route) = Route::compile(&RoutePattern::Path(pattern.to_owned())) {
+        if !pattern.contains('<') {
+            let found = find([&route], &path).is_some();
+            assert_eq!(found, path.trim_start_matches('/') == pattern, "a path without parameters is compared");
+        }
+        routes.push(route);
+    }
+    routes.extend(Route::compile(&RoutePattern::Regex(pattern.to_owned())));
+    let found = find(&routes, &path);
+    assert_eq!(found, find(&routes, &format!("//{path}")), "slashes at the start count");
+    if let Some((index, captures)) = found {
+        assert_eq!(captures.len(), routes[index].names().len());
+    }
+}
