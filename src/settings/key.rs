@@ -257,6 +257,18 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_that_does_something_is_documented() {
+        let page = include_str!("../../docs/settings.md");
+        let missing: Vec<_> = KEYS
+            .iter()
+            .filter(|key| matches!(key.state, State::Read | State::Ignored(_)))
+            .filter(|key| !page.contains(&format!("`{}`", key.name())))
+            .map(|key| key.path)
+            .collect();
+        assert!(missing.is_empty(), "not in docs/settings.md: {missing:?}");
+    }
+
+    #[test]
     fn a_slip_of_the_pen_finds_the_name_that_was_meant() {
         assert_eq!(nearest("leway", names_in("simple_jwt")), Some("leeway"));
         assert_eq!(nearest("SIGNING_KEY".to_lowercase().as_str(), names_in("simple_jwt")), Some("signing_key"));
