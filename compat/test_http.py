@@ -46,6 +46,8 @@ DIFFERENT = {
     "Accept text/html without auth": BROWSABLE,
     "?format=api": BROWSABLE,
 }
+if django.VERSION < (5, 0):  # which hands a number beyond SQLite's range to SQLite, and fails
+    DIFFERENT |= {"user_id 2^63": ODD_CLAIM, "user_id 10^30 int": ODD_CLAIM}
 
 
 def all_cases():
