@@ -20,7 +20,13 @@ pub(crate) fn render(report: &Report) -> String {
             text.push('\n');
         }
         let hidden = if key.state == State::DjangoOnly || value.is_null() && !has_none(key.path) { "# " } else { "" };
-        let _ = writeln!(text, "{hidden}{} = {}  # {origin}", key.name(), toml_value(&masked(key, value)));
+        let _ = writeln!(
+            text,
+            "{hidden}{} = {}  # {}",
+            key.name(),
+            toml_value(&masked(key, value)),
+            one_line(&origin.to_string())
+        );
     }
     for route in &report.routes {
         let _ = write!(text, "\n{}", table(&json!({ "route": [route] })));
@@ -35,7 +41,7 @@ fn remarks(report: &Report) -> String {
     let mut text = String::new();
     let mut remark = |sentence: &str| {
         for (index, line) in sentence.lines().enumerate() {
-            let _ = writeln!(text, "{} {line}", if index == 0 { "#" } else { "#    " });
+            let _ = writeln!(text, "{} {}", if index == 0 { "#" } else { "#    " }, one_line(line));
         }
     };
     match &report.ticket_view {
@@ -66,16 +72,21 @@ fn toml_value(value: &Value) -> String {
         Value::Array(list) => format!("[{}]", list.iter().map(toml_value).collect::<Vec<_>>().join(", ")),
         Value::Object(members) => {
             let member = |(name, value): (&String, &Value)| {
-                let name = toml::Value::from(name.as_str());
+                let name = toml::Value::from(name.replace('\n', " "));
                 format!("{name} = {}", toml_value(value))
             };
             format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(", "))
         }
         Value::Bool(truth) => truth.to_string(),
         Value::Number(number) => number.to_string(),
-        // A line break in a comment's line would end the comment.
+        // In one line: text with a line break would be written in several.
         Value::String(text) => toml::Value::from(text.replace('\n', " ")).to_string(),
     }
+}
+
+/// Text as a comment's line can hold it: a line break would end it, and TOML refuses other control characters.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect()
 }
 
 /// A table with its sub-tables.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{django::AsgiRoute, report::Report};
+use super::{django::AsgiRoute, render::one_line, report::Report};
 
 const HEAD: &str = "\
 # sluicegate.toml. Routes are tried in this order. A consumer whose route is not declared here stays with Django: point
@@ -50,9 +50,4 @@ fn commented(route: &AsgiRoute) -> String {
         let _ = writeln!(text, "# Before it: {}", one_line(&route.middleware.join(", ")));
     }
     text
-}
-
-/// A line break would end the comment.
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
 }

@@ -1,5 +1,7 @@
 //! What the `settings` command prints.
 
+use serde_json::json;
+
 use super::{
     super::{render, starter},
     ENOUGH, document, toml,
@@ -29,6 +31,19 @@ fn what_is_printed_can_be_read_again_and_shows_no_secret() {
         ["leeway = 30  # Django's SIMPLE_JWT[\"LEEWAY\"]", "key_prefix = \"site\"  # Django's CACHES[\"default\"]"]
     {
         assert!(with_django.lines().any(|shown| shown == line), "{line}\n{with_django}");
+    }
+}
+
+#[test]
+fn control_characters_in_names_do_not_break_what_is_printed() {
+    let problems = toml("\"a\\u001bb\\rc\" = 1\n");
+    let with_django = document("", |document| {
+        document["items"]["asgi"]["value"]["unsupported"] = json!(["a\u{7f}b"]);
+        document["items"]["asgi"]["value"]["routes"][0]["consumer"] = json!("a\u{1b}b");
+    });
+    for text in [render(&problems), render(&with_django), starter(&with_django)] {
+        toml::from_str::<toml::Table>(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(text.contains("a b"), "{text}");
     }
 }
 
