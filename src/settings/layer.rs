@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     key::{self, Key, State},
     kind::Kind,
+    mask::is_secret,
     origin::Origin,
     problem::{Code, Problem, Problems},
     values::Values,
@@ -57,7 +58,7 @@ impl Layers {
             (Offered::Typed(Value::String(text)), Kind::Word(_) | Kind::BoolOr(_) | Kind::Seconds | Kind::Bytes) => {
                 format!(", not {text:?}")
             }
-            (Offered::Text(text), kind) if kind != Kind::Secret && text.len() < 40 => format!(", not {text:?}"),
+            (Offered::Text(text), _) if !is_secret(key) && text.len() < 40 => format!(", not {text:?}"),
             _ => String::new(),
         };
         let accepted = match offered {
