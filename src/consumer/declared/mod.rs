@@ -1,5 +1,6 @@
 //! A consumer of a few lines of TOML: what a frame is answered with.
 
+mod names;
 mod now;
 mod template;
 mod values;
@@ -53,23 +54,23 @@ struct Rule {
 pub(crate) fn compile(route: &str, captures: &[String], rules: &[DeclaredReceive]) -> Result<Declared, Vec<String>> {
     let mut problems = Vec::new();
     let mut templates = Templates::new();
+    let known: Vec<&str> = captures.iter().map(String::as_str).chain(NAMES).collect();
     let rules = rules
         .iter()
         .map(|rule| Rule {
             when: rule.when.iter().map(|(key, value)| (key.clone(), values::from_json(value))).collect(),
-            reply: templates.compile(&rule.reply, &mut problems),
+            reply: templates.compile(&rule.reply, &known, &mut problems),
         })
         .collect();
-    let known = || captures.iter().map(String::as_str).chain(NAMES);
     for name in &templates.names {
-        if known().any(|known| known == name) || templates.is_global(name) {
+        if known.contains(&name.as_str()) || templates.is_global(name) {
             continue;
         }
-        let nearest = known().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+        let nearest = known.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
         problems.push(format!(
             "templates of this route know no `{name}`; did you mean `{}`? Known are {}",
-            nearest.unwrap_or_default(),
-            known().collect::<Vec<_>>().join(", ")
+            nearest.unwrap_or(&""),
+            known.join(", ")
         ));
     }
     if !problems.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, syntax::SyntaxConfig, value::Value as Jinja};
 
-use super::values;
+use super::{names, values};
 use crate::python::Value;
 
 /// Instructions and bytes that one frame may cost: some ten milliseconds of CPU.
@@ -67,49 +67,47 @@ impl Templates {
     }
 
     /// Compiles `json`. What cannot be compiled is described in `problems`.
-    pub(super) fn compile(&mut self, json: &serde_json::Value, problems: &mut Vec<String>) -> Template {
+    ///
+    /// `known` are the names that it may read.
+    pub(super) fn compile(&mut self, json: &serde_json::Value, known: &[&str], problems: &mut Vec<String>) -> Template {
         match json {
             serde_json::Value::String(text) if text.contains("{{") || text.contains("{%") || text.contains("{#") => {
                 for filter in filters(text).filter(|name| !self.knows_filter(name)) {
                     problems.push(format!("{text:?} uses the filter `{filter}`, which does not exist"));
                 }
-                self.text(text).unwrap_or_else(|error| {
+                self.text(text, known).unwrap_or_else(|error| {
                     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
                     problems.push(format!("{text:?} is no template: {what}"));
                     Template::Literal(Value::None)
                 })
             }
             serde_json::Value::Array(items) => {
-                Template::List(items.iter().map(|item| self.compile(item, problems)).collect())
+                Template::List(items.iter().map(|item| self.compile(item, known, problems)).collect())
             }
             serde_json::Value::Object(entries) => {
-                let compile = |(name, value): (&String, _)| (name.clone(), self.compile(value, problems));
+                let compile = |(name, value): (&String, _)| (name.clone(), self.compile(value, known, problems));
                 Template::Dict(entries.iter().map(compile).collect())
             }
             literal => Template::Literal(values::from_json(literal)),
         }
     }
 
-    fn text(&mut self, text: &str) -> Result<Template, Error> {
+    fn text(&mut self, text: &str, known: &[&str]) -> Result<Template, Error> {
         if let Some(expression) = text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}"))
-            && let Ok(compiled) = self.environment.compile_expression_owned(expression.to_owned())
+            && self.environment.compile_expression(expression).is_ok()
         {
-            let names = compiled.undeclared_variables(false);
-            drop(compiled);
-            self.names.extend(names);
-            let name = self.add(format!("{{% set {RESULT} = ({expression}) %}}"))?;
+            let name = self.add(format!("{{% set {RESULT} = ({expression}) %}}"), known)?;
             return Ok(Template::Expression(name));
         }
-        let name = self.add(text.to_owned())?;
-        let names = self.environment.get_template(&name)?.undeclared_variables(false);
-        self.names.extend(names);
-        Ok(Template::Text(name))
+        Ok(Template::Text(self.add(text.to_owned(), known)?))
     }
 
-    fn add(&mut self, source: String) -> Result<String, Error> {
+    fn add(&mut self, source: String, known: &[&str]) -> Result<String, Error> {
         let name = format!("{}", self.texts);
+        let names = names::read_by(&source, known.iter().copied());
         self.environment.add_template_owned(name.clone(), source)?;
         self.texts += 1;
+        self.names.extend(names);
         Ok(name)
     }
 

@@ -186,6 +186,14 @@ fn mistakes_are_found_when_settings_are_read() {
 }
 
 #[test]
+fn what_is_sliced_is_given_and_checked() {
+    assert_eq!(reply(json!("{{ text[:3] }}"), "hello").unwrap(), r#""hel""#);
+    assert_eq!(reply(json!("{{ content.message[:3] }}!"), r#"{"message": "hello"}"#).unwrap(), r#""hel!""#);
+    let problems = compile("ws/", &[], &[rule(json!({}), json!("{{ nosuch[:3] }}"))]).unwrap_err().join("\n");
+    assert!(problems.contains("know no `nosuch`"), "{problems}");
+}
+
+#[test]
 fn only_what_templates_read_is_kept() {
     let declared = declared(&[rule(json!({}), json!("{{ query.a }}"))]);
     assert!(declared.reads("query") && !declared.reads("headers"));
