@@ -249,6 +249,12 @@ def test_settings_that_cannot_be_imported_are_told_with_file_and_line(read, modu
     }
 
 
+def test_keys_of_settings_that_cannot_be_imported_are_not_shown(read):
+    error = read("failing", "mysite.telling_settings", code=1)["error"]
+    assert error["exception"] == "RuntimeError"
+    assert error["message"] == "no server for *** and ***, b'***' or ***"
+
+
 def test_a_mistyped_settings_module_is_told_with_file_and_line(read):
     error = read("failing", "mysite.mistyped_settings", code=1)["error"]
     assert error["exception"] == "SyntaxError"
@@ -1202,7 +1208,7 @@ PACKAGE_VIEW = {
 
 
 def view(path, pattern=None, **changed):
-    return dict(PACKAGE_VIEW, path=path, pattern=pattern or "^%s$" % re.escape(path[1:]), **changed)
+    return dict(PACKAGE_VIEW, path=path, pattern=pattern or r"^%s\Z" % re.escape(path[1:]), **changed)
 
 
 def test_the_packages_own_route_is_found(item):
@@ -1312,10 +1318,12 @@ def test_wrapped_and_subclassed_views_are_found_where_they_are_mounted(item):
         view("/audited/", **wrapped_in("mysite.views.audited")),
         view("/bare/", **wrapped_in("mysite.views.bare")),
         view("/v1/ticket/"),
-        view(None, "^v1/(?P<room>[-a-zA-Z0-9_]+)/ticket/$"),
-        view(None, r"^any/(?P<version>v\d+)/ticket/$"),
-        view(None, r"^any/(?P<version>v\d+)/(?P<room>[-a-zA-Z0-9_]+)/ticket/$"),
-        view(None, "^.*?open/ticket.*$"),
+        view(None, r"^v1/(?P<room>[-a-zA-Z0-9_]+)/ticket/\Z"),
+        view(None, r"^any/(?P<version>v\d+)/ticket/\Z"),
+        view(None, r"^any/(?P<version>v\d+)/(?P<room>[-a-zA-Z0-9_]+)/ticket/\Z"),
+        view(None, r"^.*?open/ticket.*\Z"),
+        view(None, r"^either/(?:first/|[|](second)/|(third|fourth)/)\Z"),
+        view(None, r"^(?:this|.*?that)/ticket/\Z"),
         view("/twice/", unsupported=["another route answers /twice/ before: mysite.urls_views.<lambda>"]),
         view("/initkwargs/"),
     ]
@@ -1325,7 +1333,7 @@ def test_wrapped_and_subclassed_views_are_found_where_they_are_mounted(item):
 def test_a_language_in_the_path_is_named(item):
     found = item("ticket_views", {"ROOT_URLCONF": "mysite.urls_i18n"})
     reason = "the route is inside i18n_patterns(): its path chooses the language"
-    assert found == [view(None, "^(?:en|de)/auth/auth_for_ws_connection/$", unsupported=[reason])]
+    assert found == [view(None, r"^(?:en|de)/auth/auth_for_ws_connection/\Z", unsupported=[reason])]
 
 
 # asgi

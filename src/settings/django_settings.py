@@ -172,7 +172,8 @@ def described(error):
     file, line = traceback_place(error.__traceback__)
     if isinstance(error, SyntaxError) and error.filename:
         file, line = error.filename, error.lineno
-    return {"exception": name, "message": masked(message_of(error))[:2000], "file": file, "line": line}
+    message = masked(message_of(error), secrets_around(error))
+    return {"exception": name, "message": message[:2000], "file": file, "line": line}
 
 
 def message_of(error):
@@ -233,14 +234,14 @@ def is_project_file(file):
     return path.startswith(folder) and not any(part in path for part in installed if part != folder)
 
 
-def masked(text):
-    """`text` with each environment variable's value as `$NAME`, and without the project's passwords."""
+def masked(text, secrets=()):
+    """`text` with each environment variable's value as `$NAME`, and without `secrets` and the project's passwords."""
     values = [
         (value, "$" + name)
         for name, value in os.environ.items()
         if len(value) >= 6 and not PUBLIC_VARIABLES.fullmatch(name)
     ]
-    values += [(value, "***") for value in settings_secrets() if len(value) >= 6]
+    values += [(value, "***") for value in [*settings_secrets(), *secrets] if len(value) >= 6]
     for value, name in sorted(values, key=lambda pair: (-len(pair[0]), pair[1])):
         text = text.replace(value, name)
     return re.sub(r"(\w+://)[^/\s@]*@", r"\1***@", text)
@@ -260,6 +261,45 @@ def settings_secrets():
                 found.append((cache.get("OPTIONS") or {}).get("PASSWORD"))
                 found.append((cache.get("OPTIONS") or {}).get("password"))
     return [value for value in found if isinstance(value, str) and value]
+
+
+# Settings such as SIMPLE_JWT["TOKEN_OBTAIN_SERIALIZER"] are names that a message needs.
+SECRET_NAMES = re.compile(
+    r"(?i)(?!.*(SERIALIZER|CLASS|MODEL|BACKEND|VALIDATOR|HASHER|HANDLER|MODULE|CLAIM|HEADER|_TYPES?$|_NAME$))"
+    r"(.*(SECRET|PASSW|PASSPHRASE|TOKEN|CREDENTIAL|APIKEY|_KEY$)|KEY$)"
+)
+
+
+def secrets_around(error):
+    """What looks like a key or password by its name, in the project's modules and in the frames that `error` left:
+    where the settings could not be imported, there is nothing else to ask."""
+    found, seen = set(), set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        trace = error.__traceback__
+        while trace is not None:
+            if is_project_file(trace.tb_frame.f_code.co_filename):
+                collect_secrets(trace.tb_frame.f_globals, found)
+                collect_secrets(trace.tb_frame.f_locals, found)
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and is_project_file(file):
+            collect_secrets(vars(module), found)
+    return sorted(found)
+
+
+def collect_secrets(names, found, depth=0):
+    """Adds the texts in `names`, and in the dictionaries and lists within, that have the name of a secret."""
+    for name, value in list(names.items()):
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if type(value) is str and isinstance(name, str) and SECRET_NAMES.match(name):
+            found.update((value, repr(value)[1:-1]))
+        elif depth < 6 and type(value) in (dict, list, tuple):
+            inner = value if type(value) is dict else dict(enumerate(value))
+            collect_secrets(inner, found, depth + 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1960,7 +2000,9 @@ def url_pattern(patterns, unsupported):
             literal = literal_of(text, last)
         path = None if path is None or literal is None else path + literal
         regex += unanchored(text, last, isinstance(pattern, RoutePattern))
-    return "^" + regex + "$", None if path is None else "/" + path
+    # `$` would match before a line break at the end, too: Django's path() ends in \\Z, and its re_path() takes an
+    # expression that ends in `$` to match the whole path.
+    return "^" + regex + r"\Z", None if path is None else "/" + path
 
 
 def locale_prefix(pattern):
@@ -1976,12 +2018,44 @@ def locale_prefix(pattern):
 def unanchored(text, last, is_route):
     """One part of a joined expression. Django searches `re_path()` expressions anywhere, so that a part without an
     anchor has anything before or, at the end, behind it."""
-    lead = "" if is_route or text.startswith(("^", r"\A")) or text == "" else ".*?"
+    if is_route:
+        return alternative(text, last, True)
+    # Matches django 5.2, urls/resolvers.py, RegexPattern.match
+    whole = last and text.endswith("$")
+    parts = alternatives(text)
+    joined = "|".join(alternative(part, last, whole) for part in parts)
+    return joined if len(parts) == 1 else "(?:%s)" % joined
+
+
+def alternative(text, last, whole):
+    """An expression without `|`, to stand behind what is before it; `whole` if it has to match all that is left."""
+    lead = "" if whole or text.startswith(("^", r"\A")) or text == "" else ".*?"
     text = re.sub(r"^(\^|\\A)", "", text)
     if not last:
         return lead + text
     ended = re.sub(r"(\\Z|\\z|(?<!\\)\$)$", "", text)
-    return lead + ended + ("" if is_route or ended != text else ".*")
+    return lead + ended + ("" if whole or ended != text else ".*")
+
+
+def alternatives(text):
+    """The expressions between the `|` that stand in no group."""
+    parts, depth, in_set = [""], 0, None
+    for token in re.findall(r"(?s)\\.|.", text):
+        if in_set is not None:
+            # A bracket that comes first is one of the set's characters.
+            if token == "]" and in_set not in ("[", "[^"):
+                in_set = None
+            else:
+                in_set += token
+        elif token == "[":
+            in_set = token
+        elif token in "()":
+            depth += 1 if token == "(" else -1
+        elif token == "|" and depth == 0:
+            parts.append("")
+            continue
+        parts[-1] += token
+    return parts
 
 
 def literal_of(text, last):

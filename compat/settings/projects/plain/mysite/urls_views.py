@@ -22,6 +22,8 @@ urlpatterns = [
     path("v1/", include(inner, namespace="v1")),
     re_path(r"^any/(?P<version>v\d+)/", include(inner, namespace="any")),
     re_path(r"open/ticket", ticket),
+    path("either/", include([re_path(r"^first/$|^[|](second)/$|(third|fourth)/$", ticket)])),
+    re_path(r"^this|that", include([re_path(r"/ticket/$", ticket)])),
     path("twice/", lambda request: None),
     path("twice/", ticket),
     path("initkwargs/", AsgiValidateTokenView.as_view(throttle_classes=[])),
