@@ -274,32 +274,34 @@ def secrets_around(error):
     """What looks like a key or password by its name, in the project's modules and in the frames that `error` left:
     where the settings could not be imported, there is nothing else to ask."""
     found, seen = set(), set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        trace = error.__traceback__
-        while trace is not None:
-            if is_project_file(trace.tb_frame.f_code.co_filename):
-                collect_secrets(trace.tb_frame.f_globals, found)
-                collect_secrets(trace.tb_frame.f_locals, found)
-            trace = trace.tb_next
-        error = error.__cause__ or error.__context__
+    with contextlib.suppress(Exception):
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            trace = error.__traceback__
+            while trace is not None:
+                if is_project_file(trace.tb_frame.f_code.co_filename):
+                    collect_secrets(trace.tb_frame.f_globals, found, seen)
+                    collect_secrets(trace.tb_frame.f_locals, found, seen)
+                trace = trace.tb_next
+            error = error.__cause__ or error.__context__
     for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and is_project_file(file):
-            collect_secrets(vars(module), found)
+        with contextlib.suppress(Exception):
+            if is_project_file(module.__file__):
+                collect_secrets(vars(module), found, seen)
     return sorted(found)
 
 
-def collect_secrets(names, found, depth=0):
+def collect_secrets(names, found, seen, depth=0):
     """Adds the texts in `names`, and in the dictionaries and lists within, that have the name of a secret."""
     for name, value in list(names.items()):
         if isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
         if type(value) is str and isinstance(name, str) and SECRET_NAMES.match(name):
             found.update((value, repr(value)[1:-1]))
-        elif depth < 6 and type(value) in (dict, list, tuple):
+        elif depth < 6 and type(value) in (dict, list, tuple) and len(value) < 1000 and id(value) not in seen:
+            seen.add(id(value))
             inner = value if type(value) is dict else dict(enumerate(value))
-            collect_secrets(inner, found, depth + 1)
+            collect_secrets(inner, found, seen, depth + 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -2000,7 +2002,7 @@ def url_pattern(patterns, unsupported):
             literal = literal_of(text, last)
         path = None if path is None or literal is None else path + literal
         regex += unanchored(text, last, isinstance(pattern, RoutePattern))
-    # `$` would match before a line break at the end, too: Django's path() ends in \\Z, and its re_path() takes an
+    # `$` would match before a line break at the end, too: Django's path() ends in \Z, and its re_path() takes an
     # expression that ends in `$` to match the whole path.
     return "^" + regex + r"\Z", None if path is None else "/" + path
 
