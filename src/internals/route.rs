@@ -1,10 +1,19 @@
 //! Routes, and the paths that are looked up in them.
 
+use std::sync::LazyLock;
+
 use crate::{
     consumer::RoutePattern,
     python,
     websocket::route::{Route, find},
 };
+
+/// Routes with every converter, compiled once.
+static FIXED: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let paths = ["ws/chat/", "ws/<int:number>/<slug:slug>/", "ws/<uuid:id>/<str:room>/<path:rest>"];
+    let compile = |path: &str| Route::compile(&RoutePattern::Path(path.to_owned()));
+    paths.iter().map(|path| compile(path).expect("a path of Django's documentation")).collect()
+});
 
 /// `data` is a pattern and, after a byte 0, a path.
 ///
@@ -16,23 +25,18 @@ pub fn route(data: &[u8]) {
     let (pattern, path) = super::halves(data, 0);
     let (Ok(pattern), Ok(path)) = (std::str::from_utf8(pattern), std::str::from_utf8(path)) else { return };
     let path = python::unquote(path);
-    let fixed = ["ws/chat/", "ws/<int:number>/<slug:slug>/", "ws/<uuid:id>/<str:room>/<path:rest>"];
-    let mut routes: Vec<Route> = fixed
-        .iter()
-        .map(|route| {
-            Route::compile(&RoutePattern::Path((*route).to_owned())).expect("a path of Django's documentation")
-        })
-        .collect();
+    let mut given = Vec::new();
     if let Ok(route) = Route::compile(&RoutePattern::Path(pattern.to_owned())) {
         if !pattern.contains('<') {
             let found = find([&route], &path).is_some();
             assert_eq!(found, path.trim_start_matches('/') == pattern, "a path without parameters is compared");
         }
-        routes.push(route);
+        given.push(route);
     }
-    routes.extend(Route::compile(&RoutePattern::Regex(pattern.to_owned())));
-    let found = find(&routes, &path);
-    assert_eq!(found, find(&routes, &format!("//{path}")), "slashes at the start count");
+    given.extend(Route::compile(&RoutePattern::Regex(pattern.to_owned())));
+    let routes: Vec<&Route> = FIXED.iter().chain(&given).collect();
+    let found = find(routes.iter().copied(), &path);
+    assert_eq!(found, find(routes.iter().copied(), &format!("//{path}")), "slashes at the start count");
     if let Some((index, captures)) = found {
         assert_eq!(captures.len(), routes[index].names().len());
     }
