@@ -41,7 +41,7 @@ use crate::{
 
 pub(crate) use self::{
     django::SCRIPT,
-    problem::Problems,
+    problem::{Problems, printable},
     render::render,
     report::Report,
     sources::{DjangoTarget, Sources},

@@ -1,6 +1,6 @@
 //! What can be wrong with settings: one table of codes, and the report of all problems at once.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::origin::Origin;
 
@@ -283,11 +283,21 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code.name())?;
         if let Some(origin) = &self.origin {
-            write!(f, " {origin}")?;
+            write!(f, " {}", printable(&origin.to_string()))?;
         }
-        write!(f, ": {}", self.sentence)?;
-        self.mend.lines().try_for_each(|line| write!(f, "\n    {line}"))
+        write!(f, ": {}", printable(&self.sentence))?;
+        self.mend.lines().try_for_each(|line| write!(f, "\n    {}", printable(line)))
     }
+}
+
+/// Text for a terminal: messages of the project's own may hold characters that steer it.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n';
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() });
+    Cow::Owned(shown.collect())
 }
 
 /// All that is wrong.
@@ -338,6 +348,12 @@ mod tests {
         assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
         let codes: std::collections::BTreeSet<_> = Code::TABLE.iter().map(|line| line.code).collect();
         assert_eq!(codes.len(), Code::TABLE.len());
+    }
+
+    #[test]
+    fn characters_that_steer_a_terminal_are_escaped() {
+        let problem = Problem::new(Code::ScriptFailed, "a\u{1b}[31m\rb\u{9b}c\nä").mend("\u{7}");
+        assert_eq!(problem.to_string(), "E013: a\\u{1b}[31m\\rb\\u{9b}c\nä\n    \\u{7}");
     }
 
     #[test]

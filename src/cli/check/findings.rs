@@ -1,5 +1,7 @@
 //! What a check says, as it goes.
 
+use crate::settings::printable;
+
 /// Counts what was found, and prints it at once: a check that hangs has said what it came to.
 #[derive(Default)]
 pub(super) struct Findings {
@@ -10,7 +12,7 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn ok(&mut self, part: &str, text: &str) {
         self.passed += 1;
-        println!("ok    {part}: {text}");
+        println!("ok    {part}: {}", printable(text));
     }
 
     /// Something to know, which is no fault.
@@ -33,5 +35,5 @@ impl Findings {
 }
 
 fn print_indented(mark: &str, part: &str, text: &str) {
-    println!("{mark} {part}: {}", text.trim_end().replace('\n', "\n      "));
+    println!("{mark} {part}: {}", printable(text.trim_end()).replace('\n', "\n      "));
 }
