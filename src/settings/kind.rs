@@ -59,6 +59,17 @@ impl Kind {
         }
     }
 
+    /// The bounds that a refused value is beyond, where it is of the right form and `describe` does not say them.
+    pub(super) fn bounds(self, value: &Value) -> &'static str {
+        match (self, value) {
+            (Self::Seconds, Value::Number(_)) => ", from 0 to 3155760000 s",
+            (Self::Seconds, Value::String(text)) if parse_seconds(text).is_some() => ", from 0 to 3155760000 s",
+            (Self::Bytes, Value::Number(_)) => ", below 2 GiB",
+            (Self::Bytes, Value::String(text)) if parse_bytes(text).is_some() => ", below 2 GiB",
+            _ => "",
+        }
+    }
+
     /// A typed value (from TOML or JSON) in the setting's own form; `None` if it does not fit.
     pub(super) fn accept(self, value: Value) -> Option<Value> {
         match (self, value) {

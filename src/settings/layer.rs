@@ -61,6 +61,10 @@ impl Layers {
             (Offered::Text(text), _) if !is_secret(key) && text.len() < 40 => format!(", not {text:?}"),
             _ => String::new(),
         };
+        let bounds = match &offered {
+            Offered::Typed(value) => key.kind.bounds(value),
+            Offered::Text(text) => key.kind.bounds(&Value::from(*text)),
+        };
         let accepted = match offered {
             Offered::Typed(value) => key.kind.accept(value),
             Offered::Text(text) => key.kind.accept_text(text),
@@ -68,7 +72,7 @@ impl Layers {
         if let Some(value) = accepted {
             self.values.set(key, value, origin);
         } else {
-            let sentence = format!("`{}` takes {}{shown}", key.path, key.kind.describe());
+            let sentence = format!("`{}` takes {}{bounds}{shown}", key.path, key.kind.describe());
             self.problems.push(Problem::new(Code::WrongType, sentence).at(&origin));
         }
     }

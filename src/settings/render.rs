@@ -48,7 +48,7 @@ fn remarks(report: &Report) -> String {
         TicketViewState::Served => remark("The ticket view is served here."),
         TicketViewState::TurnedOff => remark("The ticket view is left to Django, as [ticket] serve = false says."),
         TicketViewState::LeftToDjango(reasons) => {
-            remark("The ticket view is left to Django.");
+            remark("The ticket view is not served here.");
             for reason in reasons {
                 remark(reason);
             }

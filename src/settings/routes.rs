@@ -102,6 +102,20 @@ impl Reader<'_> {
     /// Compiles the pattern and the templates, as the start will do again.
     fn check(&mut self, pattern: &RoutePattern, receive: &[DeclaredReceive], origin: &Origin) {
         let (RoutePattern::Path(text) | RoutePattern::Regex(text)) = pattern;
+        let rest = match pattern {
+            RoutePattern::Path(path) => path.strip_prefix('/').map(str::to_owned),
+            RoutePattern::Regex(regex) => ["^/", r"\A/"].iter().find_map(|start| {
+                let rest = regex.strip_prefix(start)?;
+                Some(format!("{}{rest}", start.trim_end_matches('/')))
+            }),
+        };
+        if let Some(rest) = rest {
+            let name = if matches!(pattern, RoutePattern::Path(_)) { "path" } else { "regex" };
+            let sentence =
+                format!("`route.{name}` is matched without the path's first slash, so {text:?} never matches");
+            let mend = format!("[[route]]\n{name} = {}", toml::Value::from(rest));
+            self.layers.problems.push(Problem::new(Code::Route, sentence).at(origin).mend(mend));
+        }
         let sentences = match Route::compile(pattern) {
             Ok(route) => compile(text, route.names(), receive).err().unwrap_or_default(),
             Err(sentence) => vec![sentence],

@@ -47,6 +47,13 @@ impl Node {
             }
         }
     }
+
+    /// The value for its setting; `None` where something in it is no value, which was reported.
+    fn offered(&self) -> Option<Offered<'static>> {
+        let value = self.to_json();
+        let is_refused = value.is_null() || value.as_array().is_some_and(|list| list.iter().any(Value::is_null));
+        (!is_refused).then_some(Offered::Typed(value))
+    }
 }
 
 /// Reads `text`, offers every value to `layers`, and answers with the `[[route]]` tables.
@@ -70,13 +77,15 @@ pub(super) fn read(path: &str, text: &str, layers: &mut Layers) -> Vec<Node> {
             }
             NodeValue::Table(entries) if key::is_section(&name) => {
                 for entry in entries {
-                    let value = Offered::Typed(entry.node.to_json());
+                    let Some(value) = entry.node.offered() else { continue };
                     layers.offer(&format!("{name}.{}", entry.name), value, file.origin(entry.line));
                 }
             }
             NodeValue::Table(_) => layers.problems.push(unknown(&format!("{name}.")).at(&file.origin(line))),
             NodeValue::List(_) | NodeValue::Leaf(_) => {
-                layers.offer(&name, Offered::Typed(node.to_json()), file.origin(line));
+                if let Some(value) = node.offered() {
+                    layers.offer(&name, value, file.origin(line));
+                }
             }
         }
     }
@@ -124,7 +133,7 @@ impl File<'_> {
         let value = leaf.unwrap_or_else(|| {
             let sentence = "a date, or a number beyond 64 bits, is no value of any setting";
             layers.problems.push(Problem::new(Code::WrongType, sentence).at(&self.origin(line)));
-            Value::Bool(false)
+            Value::Null
         });
         Node { line, value: NodeValue::Leaf(value) }
     }

@@ -27,6 +27,7 @@ pub(super) fn read(layers: &mut Layers, django: &Django, has_routes: bool) -> We
             OriginPolicy::Allowed(Vec::new())
         }
     };
+    check_subprotocols(layers);
     let values = &layers.values;
     WebSocketOptions {
         origins,
@@ -49,13 +50,39 @@ pub(super) fn size(values: &Values, path: &'static str, default: usize) -> usize
     usize::try_from(values.count_or(path, default_shown)).unwrap_or(default)
 }
 
+/// RFC 6455, 4.1: a subprotocol is a token of HTTP.
+fn check_subprotocols(layers: &mut Layers) {
+    let is_token = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    };
+    let listed = layers.values.texts("websocket.subprotocols").unwrap_or_default();
+    for text in listed.iter().filter(|text| !is_token(text)) {
+        let sentence = format!("`websocket.subprotocols` takes names without spaces and commas, not {text:?}");
+        let problem = Problem::new(Code::BadValue, sentence).at(layers.values.origin("websocket.subprotocols"));
+        layers.problems.push(problem.mend("[websocket]\nsubprotocols = [\"graphql-transport-ws\"]"));
+    }
+}
+
+/// Whether any `Origin` header could equal it.
+fn is_origin(text: &str) -> bool {
+    let count = |bracket| text.matches(bracket).count();
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control()) && count('[') == count(']')
+}
+
 fn origins(layers: &mut Layers, django: &Django) -> Result<OriginPolicy, Problem> {
     if let Some((value, origin)) = layers.values.given("websocket.allowed_origins") {
         return match value {
             Value::String(word) if word == "not_checked" => Ok(OriginPolicy::NotChecked),
             Value::String(word) if word == "allowed_hosts" => Ok(OriginPolicy::Allowed(allowed_hosts(&layers.values))),
             Value::Array(_) => {
-                Ok(OriginPolicy::Allowed(layers.values.texts("websocket.allowed_origins").unwrap_or_default()))
+                let listed = layers.values.texts("websocket.allowed_origins").unwrap_or_default();
+                match listed.iter().find(|text| !is_origin(text)) {
+                    Some(text) => {
+                        let sentence = format!("`websocket.allowed_origins` takes origins and hosts, not {text:?}");
+                        Err(Problem::new(Code::BadValue, sentence).at(origin).mend(MEND))
+                    }
+                    None => Ok(OriginPolicy::Allowed(listed)),
+                }
             }
             Value::String(origin)
                 if origin == "*" || origin.contains('.') || origin.contains("://") || origin == "localhost" =>

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &CheckArguments) -> u8 {
         TicketViewState::Served => findings.ok("ticket view", "every part of it is understood"),
         TicketViewState::TurnedOff => Findings::note("ticket view", "not served: [ticket] serve = false"),
         TicketViewState::LeftToDjango(parts) => {
-            Findings::note("ticket view", "left to Django, because of the following");
+            Findings::note("ticket view", "not served here, because of the following");
             for part in parts {
                 Findings::note("ticket view", part);
             }

@@ -51,6 +51,18 @@ fn every_kind_of_mistake_in_the_file_names_its_line_and_what_mends_it() {
             "E080 sluicegate.toml:2: `limits.connections_per_address` counts clients by address, and behind a proxy all have the proxy's\n    [limits]\n    trusted_proxies = [\"10.0.0.0/8\"]        # whose X-Forwarded-For counts; [] if there is no proxy",
         ),
         (
+            "[limits]\nhandshake_timeout = 1e12",
+            "E003 sluicegate.toml:2: `limits.handshake_timeout` takes a number of seconds, or a text such as \"30s\" or \"5m\", from 0 to 3155760000 s",
+        ),
+        (
+            "[limits]\nheader_bytes = \"99 GiB\"",
+            "E003 sluicegate.toml:2: `limits.header_bytes` takes a number of bytes, or a text such as \"64 KiB\", below 2 GiB, not \"99 GiB\"",
+        ),
+        (
+            "[limits]\nconnections = 99999999999999999999",
+            "E003 sluicegate.toml:2: a date, or a number beyond 64 bits, is no value of any setting",
+        ),
+        (
             "[health]\npath_prefix = \"internal\"",
             "E004 sluicegate.toml:2: `health.path_prefix` takes a path that starts with a slash\n    [health]\n    path_prefix = \"/internal\"",
         ),
@@ -107,7 +119,32 @@ fn a_route_is_a_path_or_a_regex_with_templates_that_compile() {
         let said = route(&format!("[[route]]\n{bad}"));
         assert!(said.starts_with("E060 sluicegate.toml:14: "), "{said}");
     }
+    assert_eq!(
+        route("[[route]]\npath = \"/ws/lead/\""),
+        "E060 sluicegate.toml:14: `route.path` is matched without the path's first slash, so \"/ws/lead/\" never matches\n    [[route]]\n    path = \"ws/lead/\""
+    );
+    let said = route("[[route]]\nregex = '^/ws/\\d+$'");
+    assert!(said.ends_with("\n    [[route]]\n    regex = '^ws/\\d+$'"), "{said}");
     assert!(route("[route]\npath = \"a\"").starts_with("E060 sluicegate.toml:14: routes are a list"));
+}
+
+#[test]
+fn names_that_no_client_can_send_are_refused() {
+    let with = |name: &str, list: &str| {
+        let own = ENOUGH.replace("[websocket]\n", &format!("[websocket]\n{name} = {list}\n"));
+        let own = if name == "allowed_origins" { own.replacen("allowed_origins = [\"https", "#", 1) } else { own };
+        problems(&toml(&own))
+    };
+    for bad in ["a b", "", "\\n", "a,b"] {
+        let said = with("subprotocols", &format!("[\"ok\", \"{bad}\"]"));
+        assert!(said.starts_with("E004 sluicegate.toml:12: `websocket.subprotocols`"), "{said}");
+    }
+    assert_eq!(with("subprotocols", "[\"graphql-transport-ws\", \"v1.chat\"]"), "");
+    for bad in ["http://[::1", "", "https://a b"] {
+        let said = with("allowed_origins", &format!("[\"*\", \"{bad}\"]"));
+        assert!(said.starts_with("E004 sluicegate.toml:12: `websocket.allowed_origins`"), "{said}");
+    }
+    assert_eq!(with("allowed_origins", "[\"*\", \"http://[::1]:80\", \".example.com\", \"null\"]"), "");
 }
 
 #[test]
