@@ -95,7 +95,9 @@ pub(super) async fn compare(mut settings: Settings, url: &str, findings: &mut Fi
     match client() {
         Ok(client) => {
             for probe in &PROBES {
-                compare_one(&client, &django, &ours, &path, probe, findings).await;
+                if !compare_one(&client, &django, &ours, &path, probe, findings).await {
+                    break;
+                }
             }
         }
         Err(error) => findings.fail("compare", &format!("no TLS: {error}")),
@@ -113,6 +115,7 @@ fn client() -> std::io::Result<HttpsClient> {
     Ok(Client::builder(TokioExecutor::new()).build(connector))
 }
 
+/// Answers whether it is worth going on.
 async fn compare_one(
     client: &HttpsClient,
     django: &Uri,
@@ -120,7 +123,7 @@ async fn compare_one(
     path: &str,
     probe: &Probe,
     findings: &mut Findings,
-) {
+) -> bool {
     let host = django.authority().map(ToString::to_string).unwrap_or_default();
     let path = if probe.without_slash { path.trim_end_matches('/') } else { path };
     let path = format!("{path}{}", probe.suffix);
@@ -136,26 +139,47 @@ async fn compare_one(
                 findings.fail(&part, &differences.join("\n"));
             }
         }
-        (Err(error), _) => findings.fail(&part, &format!("Django: {error}")),
-        (_, Err(error)) => findings.fail(&part, &format!("sluicegate: {error}")),
+        (Err(NoAnswer { sentence, connected: false }), _) => {
+            findings.fail("compare", &format!("no connection to Django at {host}: {sentence}"));
+            return false;
+        }
+        (Err(error), _) => findings.fail(&part, &format!("Django: {}", error.sentence)),
+        (_, Err(error)) => findings.fail(&part, &format!("sluicegate: {}", error.sentence)),
+    }
+    true
+}
+
+struct NoAnswer {
+    sentence: String,
+    connected: bool,
+}
+
+impl NoAnswer {
+    fn new(sentence: impl ToString) -> Self {
+        Self { sentence: sentence.to_string(), connected: true }
     }
 }
 
-async fn send(client: &HttpsClient, base: &Uri, host: &str, path: &str, probe: &Probe) -> Result<Answer, String> {
+async fn send(client: &HttpsClient, base: &Uri, host: &str, path: &str, probe: &Probe) -> Result<Answer, NoAnswer> {
     let uri = format!("{}://{}{path}", base.scheme_str().unwrap_or("http"), host_of(base));
-    let method = Method::from_bytes(probe.method.as_bytes()).map_err(|error| error.to_string())?;
+    let method = Method::from_bytes(probe.method.as_bytes()).map_err(NoAnswer::new)?;
     let mut request = Request::builder().method(method).uri(uri).header("host", host);
     for (name, value) in probe.headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+    let request = request.body(Empty::new()).map_err(NoAnswer::new)?;
     let exchange = async {
-        let response = client.request(request).await.map_err(|error| super::live::with_causes(&error))?;
+        let response = client
+            .request(request)
+            .await
+            .map_err(|error| NoAnswer { sentence: super::live::with_causes(&error), connected: !error.is_connect() })?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(NoAnswer::new)?.to_bytes();
         Ok(Answer { status: parts.status.as_u16(), headers: compared(&parts.headers), body })
     };
-    tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
+    tokio::time::timeout(TIMEOUT, exchange)
+        .await
+        .unwrap_or_else(|_| Err(NoAnswer::new(format!("no answer within {TIMEOUT:?}"))))
 }
 
 fn host_of(uri: &Uri) -> &str {
@@ -230,6 +254,16 @@ mod tests {
         assert_eq!(literal_path(r"^api/v1\-beta/ticket$").as_deref(), Some("/api/v1-beta/ticket"));
         assert_eq!(literal_path(r"^(?P<tenant>[^/]+)/ticket/\Z"), None);
         assert_eq!(literal_path(r"^\d+/\Z"), None);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_told_once() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let uri: Uri = format!("http://{closed}").parse().unwrap();
+        let mut findings = Findings::default();
+        assert!(!compare_one(&client().unwrap(), &uri, &uri, "/", &PROBES[0], &mut findings).await);
+        assert_eq!(findings.failed(), 1);
     }
 
     #[test]
