@@ -29,7 +29,7 @@ pub struct App {
 #[non_exhaustive]
 pub enum AppError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}. Is another program there? `--bind` takes another address or port")]
+    #[error("cannot listen on {address}: {source}. {}", bind_hint(source))]
     Bind {
         /// As written in `--bind`.
         address: String,
@@ -39,6 +39,14 @@ pub enum AppError {
     /// A part of the project could not be opened.
     #[error(transparent)]
     Site(Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn bind_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "Another program is there: `--bind` takes another address or port",
+        io::ErrorKind::PermissionDenied => "Ports below 1024 need a privilege: `--bind` takes another port",
+        _ => "`--bind` takes an address of this machine and a port, such as 127.0.0.1:8001",
+    }
 }
 
 impl App {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{DONE, FAILED, UNUSABLE, args::DemoArguments, logging, run::runtime, serve};
+use super::{DONE, UNUSABLE, args::DemoArguments, logging, run::runtime, serve};
 use crate::{app::App, demo};
 
 pub(super) fn run(arguments: &DemoArguments) -> u8 {
@@ -21,7 +21,7 @@ async fn show(arguments: &DemoArguments) -> u8 {
         Ok(built) => built,
         Err(error) => {
             eprintln!("sluicegate: the demo cannot start: {error}");
-            return FAILED;
+            return UNUSABLE;
         }
     };
     let app = match App::with_site(&options, site, Arc::default()).await {

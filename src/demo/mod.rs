@@ -1,6 +1,7 @@
 //! The demonstration: everything embedded, on the URLs of a real project.
 
 mod chat;
+mod hosts;
 mod page;
 mod users;
 
@@ -56,6 +57,7 @@ pub(crate) async fn build(
         health_path_prefix: String::new(),
     })?;
     let http = page::router(access_token, users).fallback_service(router(http));
+    let http = hosts::only_this_machine(http, bind);
     let server = ServerOptions { bind: bind.to_owned(), health_path_prefix: String::new(), limits };
     Ok((server, Site { http, websocket: Arc::new(websocket) }))
 }
