@@ -59,7 +59,7 @@ pub(super) struct DjangoRequest {
     pub(super) query: String,
     headers: HeaderMap,
     pub(super) peer: Peer,
-    /// `is_secure()`.
+    /// `is_secure()`: TLS ends at a proxy, so nothing but its header makes a request secure.
     pub(super) secure: bool,
 }
 
@@ -72,7 +72,8 @@ impl DjangoRequest {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
             peer: parts.extensions.get::<Peer>().copied().unwrap_or_default(),
-            secure: parts.uri.scheme_str() == Some("https"),
+            // The connection's own scheme, whatever an absolute target claims: as uvicorn's `scope["scheme"]`.
+            secure: false,
         };
         if let Some((name, secure_value)) = proxy_ssl_header
             && let Some(value) = header_of_meta(name).and_then(|name| request.header(&name))
@@ -180,5 +181,11 @@ mod tests {
         assert!(request("/", &[("x-forwarded-proto", " https , http")]).secure);
         assert!(!request("/", &[("x-forwarded-proto", "http, https")]).secure);
         assert!(!request("/", &[]).secure);
+    }
+
+    #[test]
+    fn a_target_that_claims_https_is_not_secure() {
+        assert!(!request("https://localhost/api/", &[]).secure);
+        assert!(!request("https://localhost/api/", &[("x-forwarded-proto", "http")]).secure);
     }
 }
