@@ -28,6 +28,8 @@ use dispatch::{ClientConnection, dispatch};
 
 pub(crate) use options::{LimitOptions, ServerOptions};
 
+/// Headers of one request: uvicorn counts only their bytes, as `header_bytes` does; hyper needs a number.
+const MAX_HEADERS: usize = 1000;
 /// Connections that may wait in the kernel until they are accepted.
 const BACKLOG: u32 = 4096;
 /// How long to wait where the process or the machine is out of descriptors or memory.
@@ -197,6 +199,7 @@ async fn serve_connection<S, B>(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.handshake_timeout)
+        .max_headers(MAX_HEADERS)
         .max_buf_size(limits.header_bytes.max(descriptors::SMALLEST_HEADER_BUFFER));
     let url_bytes = limits.url_bytes;
     drop(limits);

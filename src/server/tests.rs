@@ -61,6 +61,16 @@ async fn requests_that_are_too_long_are_refused() {
 }
 
 #[tokio::test]
+async fn headers_are_limited_by_their_bytes_and_not_by_their_number() {
+    let server = TestServer::start().await;
+    let mut headers = vec![("Host", "testserver")];
+    headers.resize(500, ("X-Extra", "1"));
+    let mut client = server.connect().await;
+    client.send(&raw_request("GET", "/", &headers)).await;
+    assert_eq!(client.answer().await.status, 404);
+}
+
+#[tokio::test]
 async fn what_is_no_http_is_answered_and_dropped() {
     let server = TestServer::start().await;
     let mut client = server.connect().await;
