@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    pin::pin,
     time::Duration,
 };
 
@@ -26,35 +27,55 @@ const BETWEEN_RELOADS: Duration = Duration::from_mins(1);
 
 pub(super) fn run(arguments: &ServeArguments) -> u8 {
     logging::start(arguments.log_json);
-    let sources = arguments.project.sources();
-    let loaded = match Settings::load(&sources) {
-        Ok(loaded) => loaded,
-        Err(problems) => return print_problems(&problems),
-    };
-    log_notes(&loaded);
     match runtime() {
-        Ok(runtime) => runtime.block_on(serve(sources, loaded.settings)),
+        Ok(runtime) => {
+            let code = runtime.block_on(serve(arguments.project.sources()));
+            // Settings that are still being read are not waited for.
+            runtime.shutdown_background();
+            code
+        }
         Err(code) => code,
     }
 }
 
-async fn serve(sources: Sources, settings: Settings) -> u8 {
+/// Handles signals from the first moment: reading Django's settings takes seconds, and a SIGHUP that comes meanwhile,
+/// as from a log rotation or a deployment, must not end the process. It is followed by a reload.
+async fn serve(sources: Sources) -> u8 {
     let (Ok(hangups), Ok(terminations)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else {
         return no_signals();
     };
-    let app = match App::build(settings).await {
-        Ok(app) => app,
-        Err(error) => {
-            eprintln!("sluicegate: {error}");
-            return UNUSABLE;
-        }
-    };
     let Ok(stop) = stop(terminations) else { return no_signals() };
+    let mut stop = pin!(stop);
+    let app = tokio::select! {
+        app = start(&sources) => match app {
+            Ok(app) => app,
+            Err(code) => return code,
+        },
+        () = &mut stop => return DONE,
+    };
     announce(&app);
     let reloads = tokio::spawn(reload(app.reloader(), sources, hangups));
     app.run(stop).await;
     reloads.abort();
     DONE
+}
+
+/// Reads the settings and puts the server together; where that fails, prints why and gives the exit code.
+async fn start(sources: &Sources) -> Result<App, u8> {
+    let sources = sources.clone();
+    let loaded = match tokio::task::spawn_blocking(move || Settings::load(&sources)).await {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(problems)) => return Err(print_problems(&problems)),
+        Err(error) => {
+            eprintln!("sluicegate: the settings could not be read: {error}");
+            return Err(FAILED);
+        }
+    };
+    log_notes(&loaded);
+    App::build(loaded.settings).await.map_err(|error| {
+        eprintln!("sluicegate: {error}");
+        UNUSABLE
+    })
 }
 
 /// The one line on stdout: when it comes, the server accepts.
@@ -66,8 +87,7 @@ pub(super) fn announce(app: &App) {
     }
 }
 
-/// Ready at SIGTERM, or at Ctrl-C. Ctrl-C is caught from this call on, which comes before [`announce`]: until then it
-/// ends the process at once, even where the database keeps the start waiting.
+/// Ready at SIGTERM, or at Ctrl-C, which is caught from this call on.
 pub(super) fn stop(mut terminations: Signal) -> io::Result<impl Future<Output = ()>> {
     let mut interrupts = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -123,5 +143,42 @@ async fn reload(reloader: Reloader, sources: Sources, mut hangups: Signal) {
             Ok(Err(problems)) => tracing::error!("settings not reloaded, the old ones stay:\n{problems}"),
             Err(error) => tracing::error!(%error, "settings not reloaded, the old ones stay"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
+
+    use super::*;
+    use crate::{
+        settings::DjangoTarget,
+        test_support::{Account, Folder},
+    };
+
+    /// A project whose Python runs `script`.
+    fn sources(folder: &Folder, script: &str) -> Sources {
+        let python = folder.path().join("python");
+        fs::write(&python, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+        Sources {
+            django: Some(DjangoTarget::Named("mysite.settings".to_owned())),
+            project_dir: Some(folder.path().to_owned()),
+            python: Some(python),
+            environment: std::env::vars_os().collect(),
+            ..Sources::default()
+        }
+    }
+
+    /// The script's parent is this process, which a signal without a handler would end.
+    #[tokio::test]
+    async fn signals_that_come_while_the_settings_are_read_are_handled() {
+        let folder = Folder::new(Account::Own);
+        let hung_up = sources(&folder, "kill -HUP $PPID; sleep 0.3; exit 3");
+        assert_eq!(serve(hung_up).await, UNUSABLE, "the start goes on after SIGHUP");
+        let begun = Instant::now();
+        let terminated = sources(&folder, "kill -TERM $PPID; sleep 5; exit 3");
+        assert_eq!(serve(terminated).await, DONE);
+        assert!(begun.elapsed() < Duration::from_secs(4), "SIGTERM ends the start at once");
     }
 }
