@@ -82,7 +82,7 @@ impl Reason {
         }
     }
 
-    /// The sentence for a person, as in `{"detail": "The ticket is unknown, used or expired."}`.
+    /// The sentence for a person to whom a handshake is refused, as in `{"detail": "The ticket is unknown, used or expired."}`.
     #[must_use]
     pub const fn detail(self) -> &'static str {
         match self {
@@ -94,11 +94,15 @@ impl Reason {
             Self::OriginRefused => "Sockets are not accepted from this origin.",
             Self::NoRoute => "There is no WebSocket at this path.",
             Self::BadHandshake => "This is not a WebSocket handshake.",
-            Self::LimitUser => "This user has too many open sockets.",
+            Self::LimitUser => {
+                "This user has too many open sockets, and the ticket is used up: ask for a new one once another is closed."
+            }
             Self::LimitAddress => "This address has too many open sockets.",
             Self::LimitConnections => "The server has too many open sockets.",
             Self::UnavailableCache => "The cache does not answer. Try again later.",
-            Self::UnavailableDatabase => "The database does not answer. Try again later.",
+            Self::UnavailableDatabase => {
+                "The database does not answer, and the ticket is used up. Try again later, with a new ticket."
+            }
             Self::UnavailableLayer => "The channel layer does not answer. Try again later.",
             Self::Draining => "The server is shutting down. Try again later.",
         }

@@ -72,6 +72,10 @@ impl Rejection {
                 plain(StatusCode::METHOD_NOT_ALLOWED, &text)
             }
             Self::Throttled { wait } => throttled(*wait, words),
+            // The reason's own sentence is for a handshake, whose ticket is gone.
+            Self::Unavailable(reason @ Reason::UnavailableDatabase) => {
+                unavailable("The database does not answer. Try again later.", reason.code())
+            }
             Self::Unavailable(reason) => unavailable(reason.detail(), reason.code()),
             Self::KeysUnavailable => {
                 unavailable("The keys that check tokens cannot be fetched. Try again later.", "unavailable_keys")
@@ -156,5 +160,7 @@ mod tests {
         let (status, text, header) = reply(&Rejection::Unavailable(Reason::UnavailableCache), None);
         assert_eq!((status, text.as_str()), (503, "The cache does not answer. Try again later."));
         assert_eq!(header.as_deref(), Some("retry-after: 5"));
+        let (status, text, _) = reply(&Rejection::Unavailable(Reason::UnavailableDatabase), None);
+        assert_eq!((status, text.as_str()), (503, "The database does not answer. Try again later."));
     }
 }

@@ -110,6 +110,7 @@ async fn what_does_not_answer_is_unavailable_and_never_an_invalid_ticket() {
     *server.setup.users.is_down.lock().unwrap() = true;
     let (_, answer) = server.handshake("/ws/chat/").await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable_database"));
+    assert!(answer.body.contains("new ticket"), "the old one is gone: {}", answer.body);
 }
 
 #[tokio::test]
