@@ -30,8 +30,6 @@ use super::{
 use crate::consumer::{Close, Connection, Consumer, Frame};
 
 const SCRATCH: usize = 32 * 1024;
-/// What waits is written before the next event is handled, once it is this many frames.
-const FLUSH_AT: usize = 64;
 /// Frames that leave in one write.
 const MAX_SLICES: usize = 64;
 
@@ -49,6 +47,8 @@ pub(super) struct OpenSocket {
     decoder: Decoder,
     /// What the client said and the consumer has not seen.
     inbox: VecDeque<Event>,
+    /// What the client did wrong behind what is in `inbox`, which still counts.
+    violation: Option<Box<Violation>>,
     /// What was taken from the outbox and has not left.
     unsent: VecDeque<Bytes>,
     /// The payload of the ping that was not answered yet.
@@ -119,6 +119,7 @@ impl OpenSocket {
             options,
             decoder,
             inbox: VecDeque::new(),
+            violation: None,
             unsent: VecDeque::new(),
             awaiting: None,
             progress: false,
@@ -134,11 +135,10 @@ impl OpenSocket {
         if let Err(close) = consumer.connect(&connection).await {
             self.close_for(close);
         }
-        let end = match self.take_early(early) {
-            Input::Events => self.serve(consumer.as_mut(), &connection).await,
-            Input::Violation(violation) => self.fail(violation.code, &violation.reason),
-            Input::Gone => End::gone(),
-        };
+        if let Input::Violation(violation) = self.take_early(early) {
+            self.violation = Some(Box::new(violation));
+        }
+        let end = self.serve(consumer.as_mut(), &connection).await;
         consumer.disconnect(end.code, &connection).await;
         drop((consumer, connection));
         self.finish(end.then).await;
@@ -162,7 +162,8 @@ impl OpenSocket {
 
     async fn serve(&mut self, consumer: &mut dyn Consumer, connection: &Connection) -> End {
         loop {
-            if (self.inbox.is_empty() || self.outbox.len() >= FLUSH_AT) && self.flush().is_err() {
+            let is_due = self.inbox.is_empty() || !self.unsent.is_empty() || self.outbox.is_flush_due();
+            if is_due && self.flush().is_err() {
                 return End::gone();
             }
             if let Some(code) = self.closing {
@@ -177,6 +178,9 @@ impl OpenSocket {
                     continue;
                 }
                 self.inbox = VecDeque::new();
+                if let Some(violation) = self.violation.take() {
+                    return self.fail(violation.code, &violation.reason);
+                }
             }
             let end = match self.wake(self.unsent.is_empty()).await {
                 Err(_) => Some(End::gone()),
@@ -186,22 +190,13 @@ impl OpenSocket {
                     Input::Events => None,
                     Input::Gone => Some(End::gone()),
                     Input::Violation(violation) => {
-                        self.handle_before_violation(consumer, connection).await;
-                        Some(self.fail(violation.code, &violation.reason))
+                        self.violation = Some(Box::new(violation));
+                        None
                     }
                 },
             };
             if let Some(end) = end {
                 return end;
-            }
-        }
-    }
-
-    /// What came before a violation still counts.
-    async fn handle_before_violation(&mut self, consumer: &mut dyn Consumer, connection: &Connection) {
-        while let Some(event) = self.inbox.pop_front() {
-            if self.outbox.is_closed() || self.handle(event, consumer, connection).await.is_some() {
-                return;
             }
         }
     }

@@ -23,6 +23,10 @@ use crate::consumer::{Close, Outlet};
 
 const MAX_WAITING_FRAMES: usize = 1024;
 const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
+/// The socket's task writes what waits before it handles the next event, once it is this many frames.
+const FLUSH_FRAMES: usize = 64;
+/// The same, in bytes: what one read of small messages brings must not fill the queue of a client that reads.
+const FLUSH_BYTES: usize = 256 * 1024;
 
 /// The outbox has something for its task.
 pub(super) const QUEUED: u8 = 1;
@@ -90,9 +94,10 @@ impl Outbox {
         self.lock().is_closed
     }
 
-    /// How many frames wait.
-    pub(super) fn len(&self) -> usize {
-        self.lock().frames.len()
+    /// Whether so much waits that it is to be written before more is made.
+    pub(super) fn is_flush_due(&self) -> bool {
+        let waiting = self.lock();
+        waiting.frames.len() >= FLUSH_FRAMES || waiting.bytes >= FLUSH_BYTES
     }
 
     /// Takes all that waits. With the close frame nothing more will come.
@@ -175,7 +180,7 @@ mod tests {
         assert!(frames.is_empty());
         assert_eq!(close.map(|close| close.code), Some(1013));
         outbox.send(codec::text("late"));
-        assert_eq!(outbox.len(), 0);
+        assert_eq!(outbox.take(), (VecDeque::new(), None));
     }
 
     #[test]

@@ -31,6 +31,20 @@ async fn a_message_of_exactly_the_limit_is_accepted() {
 }
 
 #[tokio::test]
+async fn long_answers_to_messages_that_came_at_once_are_all_sent() {
+    let mut setup = Setup::new();
+    setup.routes = vec![declared("ws/long/", serde_json::json!("{{ text * 1000 }}"))];
+    let server = setup.start().await;
+    for ending in [Vec::new(), frame(0x83, b"no such opcode")] {
+        let mut client = server.socket("/ws/long/").await;
+        client.send(&[text(&"x".repeat(1000)).repeat(20), ending].concat()).await;
+        for _ in 0..20 {
+            assert_eq!(client.see().await, Seen::text(&format!("\"{}\"", "x".repeat(1_000_000))));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_message_over_the_limit_is_refused_by_its_header() {
     let server = counting().start().await;
     let mut client = server.socket("/ws/length/").await;
