@@ -52,6 +52,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// The stores and keys, opened and tried once.
+#[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) tickets: Arc<dyn TicketStore>,

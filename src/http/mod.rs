@@ -30,7 +30,7 @@ pub(crate) use options::{
     AuthenticationClass, CorsOptions, HttpOptions, LanguageOptions, Middleware, Renderer, SecurityOptions, Throttle,
     ThrottleScope, TicketView,
 };
-pub(crate) use pattern::PatternError;
+pub(crate) use pattern::{Pattern, PatternError};
 pub(crate) use request::Peer;
 pub(crate) use router::router;
 pub(crate) use state::{HttpParts, HttpState};

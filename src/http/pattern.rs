@@ -2,6 +2,8 @@
 
 use fancy_regex::Regex;
 
+use crate::python;
+
 /// A pattern that this program cannot compile.
 #[derive(Debug, thiserror::Error)]
 #[error("the regular expression {pattern:?} cannot be used: {cause}")]
@@ -12,58 +14,33 @@ pub(crate) struct PatternError {
 
 /// A Python pattern.
 #[derive(Debug)]
-pub(super) struct Pattern(Regex);
+pub(crate) struct Pattern(Regex);
 
 impl Pattern {
     /// `re.search`.
-    pub(super) fn search(pattern: &str) -> Result<Self, PatternError> {
-        Self::compile(pattern, &translate(pattern))
+    pub(crate) fn search(pattern: &str) -> Result<Self, PatternError> {
+        Self::compile(pattern, "")
     }
 
     /// `re.match`: from the start of the text.
-    pub(super) fn at_start(pattern: &str) -> Result<Self, PatternError> {
-        Self::compile(pattern, &format!(r"\A(?:{})", translate(pattern)))
+    pub(crate) fn at_start(pattern: &str) -> Result<Self, PatternError> {
+        Self::compile(pattern, r"\A")
     }
 
-    fn compile(pattern: &str, translated: &str) -> Result<Self, PatternError> {
-        match Regex::new(translated) {
-            Ok(regex) => Ok(Self(regex)),
-            Err(error) => Err(PatternError { pattern: pattern.to_owned(), cause: error.to_string() }),
-        }
+    fn compile(pattern: &str, before: &str) -> Result<Self, PatternError> {
+        let translated = python::translate_regex(pattern);
+        let regex = translated.and_then(|translated| {
+            // Alone first: a stray bracket must not close the group around it.
+            Regex::new(&translated).map_err(|error| error.to_string())?;
+            Regex::new(&format!("{before}(?:{translated})")).map_err(|error| error.to_string())
+        });
+        regex.map(Self).map_err(|cause| PatternError { pattern: pattern.to_owned(), cause })
     }
 
     /// Whether `text` matches. A match that takes too many steps is none.
     pub(super) fn matches(&self, text: &str) -> bool {
         self.0.is_match(text).unwrap_or(false)
     }
-}
-
-/// Where Python's syntax means something else here: `\Z` is the very end, and `$` the end or a last line break.
-fn translate(pattern: &str) -> String {
-    let mut translated = String::with_capacity(pattern.len() + 16);
-    let mut chars = pattern.chars();
-    let mut in_class = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('Z') if !in_class => translated.push_str(r"\z"),
-                Some(escaped) => translated.extend(['\\', escaped]),
-                None => translated.push('\\'),
-            },
-            '$' if !in_class => translated.push_str(r"(?:\n?\z)"),
-            '[' => {
-                // A bracket within a class stands for itself in Python.
-                translated.push_str(if in_class { r"\[" } else { "[" });
-                in_class = true;
-            }
-            ']' => {
-                translated.push(']');
-                in_class = false;
-            }
-            _ => translated.push(c),
-        }
-    }
-    translated
 }
 
 #[cfg(test)]
@@ -91,6 +68,9 @@ mod tests {
 
     #[test]
     fn a_pattern_that_cannot_be_used_is_named() {
-        assert!(Pattern::search("(").unwrap_err().to_string().contains("\"(\""));
+        for pattern in ["(", "a)|(b", "(?a)^https://x$"] {
+            let said = Pattern::at_start(pattern).unwrap_err().to_string();
+            assert!(said.contains(&format!("{pattern:?}")), "{said}");
+        }
     }
 }

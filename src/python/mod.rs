@@ -1,11 +1,12 @@
 //! What Python does with plain values, where Django relies on it: `json.loads` and `json.dumps`, `int()`, `UUID()`,
-//! `parse_qsl`. Plain functions of their input (CPython 3.11).
+//! `parse_qsl`, `re`. Plain functions of their input (CPython 3.11).
 
 mod digits;
 mod float;
 mod int;
 pub(crate) mod json;
 mod query;
+mod regex;
 mod text;
 mod uuid;
 
@@ -15,6 +16,7 @@ use num_bigint::BigInt;
 pub(crate) use float::repr_float;
 pub(crate) use int::{int, int_from_bytes, int_from_str};
 pub(crate) use query::{parse_qsl, parse_qsl_text, unquote};
+pub(crate) use regex::translate as translate_regex;
 #[cfg(test)]
 pub(crate) use text::repr;
 pub(crate) use text::str;

@@ -9,10 +9,10 @@ use super::{
     issue::Blockers,
     layer::Layers,
     origin::Origin,
-    problem::Problem,
+    problem::{Code, Problem},
     values::Values,
 };
-use crate::http::{CorsOptions, HttpOptions, LanguageOptions, Middleware, SecurityOptions};
+use crate::http::{CorsOptions, HttpOptions, LanguageOptions, Middleware, Pattern, PatternError, SecurityOptions};
 
 /// `MIDDLEWARE` of `startproject`, which holds where there is no project to ask.
 const STARTPROJECT: [&str; 7] =
@@ -48,6 +48,8 @@ pub(super) fn read(layers: &mut Layers, django: &Django, blockers: &mut Blockers
     let language = language(layers, django, blockers);
     let error_pages = error_pages(django, blockers);
     check_hosts(layers, django, blockers);
+    let security = security(layers, blockers);
+    let cors = cors(layers, blockers);
     let values = &layers.values;
     HttpOptions {
         middleware,
@@ -56,9 +58,9 @@ pub(super) fn read(layers: &mut Layers, django: &Django, blockers: &mut Blockers
         use_x_forwarded_host: values.boolean("use_x_forwarded_host", false),
         use_x_forwarded_port: values.boolean("use_x_forwarded_port", false),
         secure_proxy_ssl_header: pair(values, "secure_proxy_ssl_header"),
-        security: security(values),
+        security,
         x_frame_options: values.text_or("http.x_frame_options", "DENY"),
-        cors: cors(values),
+        cors,
         language,
         views: Vec::new(),
         error_pages,
@@ -139,8 +141,31 @@ fn pair(values: &Values, path: &str) -> Option<(String, String)> {
     }
 }
 
-fn security(values: &Values) -> SecurityOptions {
+/// The patterns of `path` that can be used. One that cannot is told, so that the view is not served without it.
+fn patterns(
+    layers: &mut Layers,
+    path: &'static str,
+    default: &[String],
+    compile: impl Fn(&str) -> Result<Pattern, PatternError>,
+    blockers: &mut Blockers,
+) -> Vec<String> {
+    let mut patterns = layers.values.texts_or(path, default);
+    let origin = layers.values.origin(path).clone();
+    patterns.retain(|pattern| match compile(pattern) {
+        Ok(_) => true,
+        Err(error) => {
+            blockers.add_or_report(Problem::new(Code::BadValue, error.to_string()).at(&origin), layers);
+            false
+        }
+    });
+    patterns
+}
+
+fn security(layers: &mut Layers, blockers: &mut Blockers) -> SecurityOptions {
     let default = SecurityOptions::default();
+    let redirect_exempt =
+        patterns(layers, "security.redirect_exempt", &default.redirect_exempt, Pattern::search, blockers);
+    let values = &layers.values;
     let referrer_policy = match values.given("security.referrer_policy") {
         Some((Value::Null, _)) => None,
         Some(_) => values.texts("security.referrer_policy").map(|all| all.join(",")),
@@ -157,23 +182,35 @@ fn security(values: &Values) -> SecurityOptions {
         hsts_preload: values.boolean("security.hsts_preload", default.hsts_preload),
         ssl_redirect: values.boolean("security.ssl_redirect", default.ssl_redirect),
         ssl_host: values.text_or_none("security.ssl_host", None).filter(|host| !host.is_empty()),
-        redirect_exempt: values.texts_or("security.redirect_exempt", &default.redirect_exempt),
+        redirect_exempt,
     }
 }
 
-fn cors(values: &Values) -> CorsOptions {
+fn cors(layers: &mut Layers, blockers: &mut Blockers) -> CorsOptions {
     let default = CorsOptions::default();
+    let regexes = &default.allowed_origin_regexes;
+    let allowed_origin_regexes = patterns(layers, "cors.allowed_origin_regexes", regexes, Pattern::at_start, blockers);
+    let urls_regex = layers.values.text_or("cors.urls_regex", &default.urls_regex);
+    let urls_regex = match Pattern::at_start(&urls_regex) {
+        Ok(_) => urls_regex,
+        Err(error) => {
+            let problem = Problem::new(Code::BadValue, error.to_string()).at(layers.values.origin("cors.urls_regex"));
+            blockers.add_or_report(problem, layers);
+            default.urls_regex.clone()
+        }
+    };
+    let values = &layers.values;
     CorsOptions {
         allow_all_origins: values.boolean("cors.allow_all_origins", default.allow_all_origins),
         allowed_origins: values.texts_or("cors.allowed_origins", &default.allowed_origins),
-        allowed_origin_regexes: values.texts_or("cors.allowed_origin_regexes", &default.allowed_origin_regexes),
+        allowed_origin_regexes,
         allow_credentials: values.boolean("cors.allow_credentials", default.allow_credentials),
         allow_headers: values.texts_or("cors.allow_headers", &default.allow_headers),
         allow_methods: values.texts_or("cors.allow_methods", &default.allow_methods),
         allow_private_network: values.boolean("cors.allow_private_network", default.allow_private_network),
         expose_headers: values.texts_or("cors.expose_headers", &default.expose_headers),
         preflight_max_age: values.count_or("cors.preflight_max_age", default.preflight_max_age),
-        urls_regex: values.text_or("cors.urls_regex", &default.urls_regex),
+        urls_regex,
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     access_token::AccessTokenOptions,
-    http::{AuthenticationClass, Renderer, Throttle, ThrottleScope, TicketView},
+    http::{AuthenticationClass, Pattern, Renderer, Throttle, ThrottleScope, TicketView},
 };
 
 /// Where `path("api/auth/", include("django_channels_jwt.urls"))` puts it.
@@ -89,6 +89,9 @@ fn of_django(entry: TicketViewEntry, ignored: &[String], origin: &Origin, blocke
     let TicketViewEntry { pattern, path, view, .. } = entry;
     let at = path.unwrap_or_else(|| pattern.clone());
     let named = format!("{view} at {at}");
+    if let Err(error) = Pattern::search(&pattern) {
+        blockers.push(origin, format!("{named}: {error}"), "");
+    }
     for sentence in entry.unsupported {
         blockers.push(origin, format!("{named}: {sentence}"), "");
     }

@@ -22,6 +22,10 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) {
         Err(error) => return findings.fail("start", &error.to_string()),
     };
     findings.ok("SIMPLE_JWT", &format!("{}, the keys can be used", settings.access_token.algorithm.name()));
+    // Routes, templates and patterns, as `serve` compiles them.
+    if let Err(error) = parts.clone().into_site(settings.clone()) {
+        findings.fail("start", &error.to_string());
+    }
     check_database(&parts, &settings.user.model, findings).await;
     check_cache(parts.tickets.as_ref(), findings).await;
     check_limits(settings, findings);

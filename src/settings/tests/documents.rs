@@ -215,3 +215,25 @@ fn a_project_that_cannot_be_imported_is_one_problem() {
     let expected = "E012: mysite.asgi:application cannot be imported: KeyError: 'X' (/srv/mysite/settings.py:3)";
     assert_eq!(said, expected);
 }
+
+#[test]
+fn a_pattern_that_cannot_be_used_leaves_the_view_to_django_and_the_sockets_here() {
+    let cases: [(fn(&mut Value), &str); 3] = [
+        (|d| d["items"]["cors"]["value"]["allowed_origin_regexes"] = json!(["(?a)^https://x$"]), "(?a)^https://x$"),
+        (|d| d["items"]["cors"]["value"]["urls_regex"] = json!("^(/api"), "^(/api"),
+        (|d| d["items"]["security"]["value"]["redirect_exempt"] = json!(["["]), "["),
+    ];
+    for (change, pattern) in cases {
+        for turned_off in ["", "[ticket]\nserve = false"] {
+            let report = document(&format!("{ROUTE}{turned_off}"), change);
+            assert_eq!(problems(&report), "");
+            let http = report.settings.unwrap().http;
+            assert!(http.views.is_empty() && http.cors.allowed_origin_regexes.is_empty(), "{pattern}");
+            assert!(http.security.redirect_exempt.is_empty() && http.cors.urls_regex == "^.*$", "{pattern}");
+        }
+        let said = problems(&document(&format!("{ROUTE}[ticket]\nserve = true"), change));
+        assert!(said.starts_with("E070") && said.contains(&format!("{pattern:?}")), "{said}");
+    }
+    let stated = problems(&document(&format!("{ROUTE}[cors]\nallowed_origin_regexes = [\"(\"]"), |_| {}));
+    assert!(stated.starts_with("E004 sluicegate.toml:") && stated.contains("\"(\""), "{stated}");
+}

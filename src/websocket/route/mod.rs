@@ -1,7 +1,6 @@
 //! Which route a path belongs to: Channels 4.3.2's `URLRouter` over Django 5.2's `path()` and `re_path()`.
 
 mod path_syntax;
-mod python_regex;
 
 use fancy_regex::Regex;
 use uuid::Uuid;
@@ -54,7 +53,8 @@ impl Route {
             }
             RoutePattern::Regex(pattern) => {
                 // `RegexPattern.match`: an endpoint whose pattern ends with `$` has to match all of the path.
-                let translated = python_regex::translate(pattern)?;
+                let translated =
+                    python::translate_regex(pattern).map_err(|error| format!("{error}; write the route as a path"))?;
                 let translated = if pattern.ends_with('$') { format!(r"\A(?:{translated})\z") } else { translated };
                 let regex = Regex::new(&translated).map_err(|error| format!("the regex {pattern:?}: {error}"))?;
                 let names = regex.capture_names().flatten().map(str::to_owned).collect();

@@ -14,7 +14,7 @@ const SPACE: &str = r"\s\x1c-\x1f";
 /// # Errors
 ///
 /// A sentence that names what is not understood.
-pub(super) fn translate(pattern: &str) -> Result<String, String> {
+pub(crate) fn translate(pattern: &str) -> Result<String, String> {
     let mut translated = String::with_capacity(pattern.len() + 16);
     let mut characters = pattern.chars().peekable();
     while let Some(character) = characters.next() {
@@ -108,9 +108,9 @@ fn flags(pattern: &str, characters: Peekable<Chars<'_>>) -> Result<(), String> {
         characters.skip(1).take_while(|character| character.is_ascii_alphabetic() || *character == '-').collect();
     // `(?P<name>`, `(?P=name)`: no flags.
     match flags.chars().find(|flag| matches!(flag, 'a' | 'L' | 'm' | 'x')) {
-        Some(flag) if !flags.starts_with('P') => Err(format!(
-            "the regex {pattern:?} uses the flag {flag:?}, which is not supported; write the route as a path"
-        )),
+        Some(flag) if !flags.starts_with('P') => {
+            Err(format!("the regex {pattern:?} uses the flag {flag:?}, which is not supported"))
+        }
         _ => Ok(()),
     }
 }
