@@ -155,31 +155,31 @@ struct NoAnswer {
 }
 
 impl NoAnswer {
-    fn new(sentence: impl ToString) -> Self {
+    fn new(sentence: &impl ToString) -> Self {
         Self { sentence: sentence.to_string(), connected: true }
     }
 }
 
 async fn send(client: &HttpsClient, base: &Uri, host: &str, path: &str, probe: &Probe) -> Result<Answer, NoAnswer> {
     let uri = format!("{}://{}{path}", base.scheme_str().unwrap_or("http"), host_of(base));
-    let method = Method::from_bytes(probe.method.as_bytes()).map_err(NoAnswer::new)?;
+    let method = Method::from_bytes(probe.method.as_bytes()).map_err(|error| NoAnswer::new(&error))?;
     let mut request = Request::builder().method(method).uri(uri).header("host", host);
     for (name, value) in probe.headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Empty::new()).map_err(NoAnswer::new)?;
+    let request = request.body(Empty::new()).map_err(|error| NoAnswer::new(&error))?;
     let exchange = async {
         let response = client
             .request(request)
             .await
             .map_err(|error| NoAnswer { sentence: super::live::with_causes(&error), connected: !error.is_connect() })?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(NoAnswer::new)?.to_bytes();
+        let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(|error| NoAnswer::new(&error))?.to_bytes();
         Ok(Answer { status: parts.status.as_u16(), headers: compared(&parts.headers), body })
     };
     tokio::time::timeout(TIMEOUT, exchange)
         .await
-        .unwrap_or_else(|_| Err(NoAnswer::new(format!("no answer within {TIMEOUT:?}"))))
+        .unwrap_or_else(|_| Err(NoAnswer::new(&format!("no answer within {TIMEOUT:?}"))))
 }
 
 fn host_of(uri: &Uri) -> &str {
