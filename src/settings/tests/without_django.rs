@@ -1,6 +1,9 @@
 //! From the file and variables alone: Django's, SimpleJWT's and Channels' defaults.
 
-use super::{super::TicketViewState, ENOUGH, Given, problems, toml};
+use super::{
+    super::{TicketViewState, render},
+    ENOUGH, Given, problems, toml,
+};
 use crate::{
     access_token::AccessTokenOptions,
     cache::{CacheBackend, Compressor, Serializer},
@@ -39,6 +42,14 @@ fn without_a_key_tickets_are_still_redeemed() {
         panic!("served without a key");
     };
     assert_eq!(reasons, ["no key is known to check access tokens with"]);
+}
+
+#[test]
+fn without_a_project_the_view_is_not_said_to_be_left_to_it() {
+    let report = toml(&ENOUGH.replace("allowed_hosts = [\"example.com\"]", ""));
+    assert_eq!(problems(&report), "");
+    let shown = render(&report);
+    assert!(shown.contains("# The ticket view is not served here.\n# ALLOWED_HOSTS is empty"), "{shown}");
 }
 
 #[test]
