@@ -7,6 +7,7 @@ mod client_address;
 mod descriptors;
 mod dispatch;
 mod options;
+mod patient_stream;
 
 use std::{
     convert::Infallible, error::Error, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
@@ -27,6 +28,7 @@ use crate::websocket::{OpenSockets, Registry, WebSocketSite};
 use dispatch::{ClientConnection, dispatch};
 
 pub(crate) use options::{LimitOptions, ServerOptions};
+pub(crate) use patient_stream::PatientStream;
 
 /// Headers of one request: uvicorn counts only their bytes, as `header_bytes` does; hyper needs a number.
 const MAX_HEADERS: usize = 1000;
@@ -202,6 +204,7 @@ async fn serve_connection<S, B>(
         .max_headers(MAX_HEADERS)
         .max_buf_size(limits.header_bytes.max(descriptors::SMALLEST_HEADER_BUFFER));
     let url_bytes = limits.url_bytes;
+    let stream = PatientStream::new(stream, limits.handshake_timeout);
     drop(limits);
     let service = service_fn(|request| {
         let (connection, shared) = (connection.clone(), shared.clone());

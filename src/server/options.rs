@@ -19,7 +19,8 @@ pub(crate) struct LimitOptions {
     pub(crate) header_bytes: usize,
     /// `url_bytes`. Default: 16 KiB.
     pub(crate) url_bytes: usize,
-    /// `handshake_timeout`: how long a client may take to send its request. Default: 10 s.
+    /// `handshake_timeout`: how long a client may take to send its request, and how long it may take no byte of
+    /// an answer. Default: 10 s.
     pub(crate) handshake_timeout: Duration,
     /// `connections`: in all. Default: from the file-descriptor limit.
     pub(crate) connections: Option<usize>,

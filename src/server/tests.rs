@@ -44,6 +44,20 @@ async fn an_idle_connection_is_kept_no_longer_than_a_request_may_take() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_no_answer_is_dropped() {
+    let mut setup = Setup::new();
+    setup.limits.handshake_timeout = Duration::from_millis(500);
+    let server = setup.start().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut client = socket.connect(server.address).await.unwrap();
+    let requests = raw_request("GET", "/", &[("Host", "testserver")]).repeat(500);
+    let sent =
+        timeout(LONG, async { while tokio::io::AsyncWriteExt::write_all(&mut client, &requests).await.is_ok() {} });
+    assert!(sent.await.is_ok(), "the connection is kept");
+}
+
+#[tokio::test]
 async fn requests_that_are_too_long_are_refused() {
     let mut setup = Setup::new();
     setup.limits.header_bytes = 16 * 1024;

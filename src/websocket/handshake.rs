@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
 use super::{
@@ -29,6 +28,7 @@ use super::{
 use crate::{
     consumer::{Application, Connection, ConnectionState},
     reason::Reason,
+    server::PatientStream,
     user::{User, UserId, UserStoreError},
 };
 
@@ -252,9 +252,10 @@ async fn open_socket(
 ) -> Option<(OpenSocket, Arc<Outbox>, Bytes)> {
     // An error: the client left before the answer did.
     let upgraded = upgrade.await.ok()?;
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<PatientStream>>().ok()?;
     let outbox = Arc::new(Outbox::default());
     let registration = open.registry.register(&outbox);
-    let socket = OpenSocket::new(parts.io.into_inner(), Arc::clone(&outbox), registration, Arc::clone(&site.options));
+    let stream = parts.io.into_inner().into_inner();
+    let socket = OpenSocket::new(stream, Arc::clone(&outbox), registration, Arc::clone(&site.options));
     Some((socket, outbox, parts.read_buf))
 }
