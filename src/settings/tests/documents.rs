@@ -218,7 +218,8 @@ fn a_project_that_cannot_be_imported_is_one_problem() {
 
 #[test]
 fn a_pattern_that_cannot_be_used_leaves_the_view_to_django_and_the_sockets_here() {
-    let cases: [(fn(&mut Value), &str); 3] = [
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str); 3] = [
         (|d| d["items"]["cors"]["value"]["allowed_origin_regexes"] = json!(["(?a)^https://x$"]), "(?a)^https://x$"),
         (|d| d["items"]["cors"]["value"]["urls_regex"] = json!("^(/api"), "^(/api"),
         (|d| d["items"]["security"]["value"]["redirect_exempt"] = json!(["["]), "["),
