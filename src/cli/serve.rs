@@ -112,7 +112,7 @@ fn log_notes(loaded: &Loaded) {
         TicketViewState::Served => {}
         TicketViewState::TurnedOff => tracing::info!("the ticket view is not served: [ticket] serve = false"),
         TicketViewState::LeftToDjango(parts) => {
-            tracing::info!("the ticket view is left to Django: {}", parts.join("; "));
+            tracing::info!("the ticket view is not served here: {}", parts.join("; "));
         }
     }
 }
