@@ -19,12 +19,13 @@
 //! consumer/      what stands behind a socket
 //! redis/         one connection from Django's location forms
 //! database/      pools of the three engines
-//! python/        what Python does with plain values: json, int(), UUID(), parse_qsl
+//! python/        what Python does with plain values: json, int(), UUID(), parse_qsl, regular expressions
 //! internals/     what fuzz/ calls: promises about any bytes
+//! test_support/  servers that tests start: PostgreSQL, MariaDB, pgbouncer, Redis
 //! ```
 //!
-//! Dependencies point one way: `cli -> demo -> app -> server -> http, websocket -> consumer -> access_token, user, ticket -> cache ->
-//! redis, database -> python`.
+//! Dependencies point one way: `cli -> demo -> app -> server -> http, websocket -> consumer -> access_token, user, ticket
+//! -> cache -> redis, database -> python`. `settings` fills in the option types of all, and none of them reads it.
 //!
 //! # Two journeys
 //!
