@@ -7,6 +7,7 @@
 //! app/           App: open pools, bind, run, reload
 //! demo/          the demonstration: page, users, chat
 //! reason.rs      every refusal, with its code
+//! causes.rs      an error's text, with its causes
 //! secret.rs      text that never reaches a log
 //! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
 //! server/        accept loop on hyper: time-outs, sizes, limits; the upgrade
@@ -38,6 +39,7 @@
 mod access_token;
 mod app;
 mod cache;
+mod causes;
 pub mod cli;
 mod consumer;
 mod database;

@@ -108,7 +108,11 @@ impl Jwks {
         match set {
             Ok(set) => *state = State { fetched: Some((Arc::new(set), Instant::now())), failed: None },
             Err(error) => {
-                warn!(error = chain(error.as_ref()), serves_on = state.fetched.is_some(), "JWK_URL gave no keys");
+                warn!(
+                    error = crate::causes::with_causes(error.as_ref()),
+                    serves_on = state.fetched.is_some(),
+                    "JWK_URL gave no keys"
+                );
                 state.failed = Some(Instant::now());
             }
         }
@@ -132,12 +136,6 @@ impl State {
         let pause = if self.fetched.is_some() { RETRY_AFTER_WHILE_STALE } else { RETRY_AFTER };
         self.failed.is_none_or(|failed| failed.elapsed() >= pause)
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

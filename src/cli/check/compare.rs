@@ -13,7 +13,7 @@ use hyper_util::{
 };
 
 use super::findings::Findings;
-use crate::{app::App, settings::Settings};
+use crate::{app::App, causes::with_causes, settings::Settings};
 
 /// An answer that takes longer is none.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -172,7 +172,7 @@ async fn send(client: &HttpsClient, base: &Uri, host: &str, path: &str, probe: &
         let response = client
             .request(request)
             .await
-            .map_err(|error| NoAnswer { sentence: super::live::with_causes(&error), connected: !error.is_connect() })?;
+            .map_err(|error| NoAnswer { sentence: with_causes(&error), connected: !error.is_connect() })?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(|error| NoAnswer::new(&error))?.to_bytes();
         Ok(Answer { status: parts.status.as_u16(), headers: compared(&parts.headers), body })

@@ -6,6 +6,7 @@ use super::findings::Findings;
 use crate::{
     access_token::{AccessTokenOptions, Algorithm},
     app::{Parts, open_parts},
+    causes::with_causes,
     python::Value,
     settings::Settings,
     ticket::{TICKET_LIFETIME, Ticket, TicketStore},
@@ -105,14 +106,4 @@ fn check_limits(settings: &Settings, findings: &mut Findings) {
 
 fn took(begun: Instant) -> String {
     format!("{:.1} ms", begun.elapsed().as_secs_f64() * 1000.0)
-}
-
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
