@@ -18,6 +18,7 @@
 //! cache/         Django's cache, byte for byte: key, value, pickle; then each backend
 //! websocket/     one client connection: scope, route, handshake, connection, close
 //! consumer/      what stands behind a socket
+//! upstream/      Django behind us: its servers, HTTP passed through, its sockets dialled
 //! redis/         one connection from Django's location forms
 //! database/      pools of the three engines
 //! python/        what Python does with plain values: json, int(), UUID(), parse_qsl, regular expressions
@@ -25,8 +26,8 @@
 //! test_support/  servers that tests start: PostgreSQL, MariaDB, pgbouncer, Redis
 //! ```
 //!
-//! Dependencies point one way: `cli -> demo -> app -> server -> http, websocket -> consumer -> access_token, user, ticket
-//! -> cache -> redis, database -> python`. `settings` fills in the option types of all, and none of them reads it.
+//! Dependencies point one way: `cli -> demo -> app -> server -> http, websocket -> consumer, upstream -> access_token,
+//! user, ticket -> cache -> redis, database -> python`. `settings` fills in the option types of all, and none of them reads it.
 //!
 //! # Two journeys
 //!
@@ -57,6 +58,7 @@ mod settings;
 #[cfg(test)]
 mod test_support;
 mod ticket;
+mod upstream;
 mod user;
 mod websocket;
 

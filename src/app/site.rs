@@ -15,6 +15,7 @@ use crate::{
     server::Site,
     settings::Settings,
     ticket::{self, TicketStore, TicketStoreError},
+    upstream::Upstream,
     user::{self, UserOpenError, UserStore},
     websocket::WebSocketSite,
 };
@@ -88,12 +89,14 @@ impl Parts {
     ///
     /// [`OpenSiteError::Routes`] or [`OpenSiteError::Pattern`].
     pub(crate) fn into_site(self, settings: Settings) -> Result<HttpSite, OpenSiteError> {
+        let upstream = settings.upstream.map(Upstream::start);
         let websocket = WebSocketSite::build(
             settings.websocket,
             settings.server.limits,
             &settings.routes,
             Arc::clone(&self.tickets),
             Arc::clone(&self.users),
+            upstream.clone(),
         )
         .map_err(OpenSiteError::Routes)?;
         let http = HttpState::new(HttpParts {
@@ -102,6 +105,7 @@ impl Parts {
             users: self.users,
             tickets: self.tickets,
             throttles: self.throttles,
+            upstream,
             health_path_prefix: settings.server.health_path_prefix,
         })?;
         Ok(Site { http: router(http), websocket: Arc::new(websocket) })

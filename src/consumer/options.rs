@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::Application;
+use crate::upstream::ProxyOptions;
 
 /// One WebSocket route, in the order in which routes are tried.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(crate) enum RouteKind {
     Rust(RustConsumer),
     /// `[route.receive]`; empty: frames are accepted and ignored.
     Declared(Vec<DeclaredReceive>),
+    /// `proxy`: Django's own consumer, behind us.
+    Proxy(ProxyOptions),
 }
 
 /// What makes the consumers of a route that is written in Rust.

@@ -8,7 +8,9 @@ use super::{
     cors::Cors, health::Health, options::HttpOptions, paths::Views, pattern::PatternError, request::header_of_meta,
     security::SslRedirect,
 };
-use crate::{access_token::Verifier, cache::throttle::ThrottleStore, ticket::TicketStore, user::UserStore};
+use crate::{
+    access_token::Verifier, cache::throttle::ThrottleStore, ticket::TicketStore, upstream::Upstream, user::UserStore,
+};
 
 /// The parts that the HTTP side is put together from.
 pub(crate) struct HttpParts {
@@ -17,6 +19,8 @@ pub(crate) struct HttpParts {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) tickets: Arc<dyn TicketStore>,
     pub(crate) throttles: Arc<dyn ThrottleStore>,
+    /// Where a request goes that is not for a view of ours.
+    pub(crate) upstream: Option<Arc<Upstream>>,
     /// `[health] path_prefix`.
     pub(crate) health_path_prefix: String,
 }
@@ -33,6 +37,7 @@ pub(crate) struct HttpState {
     pub(super) users: Arc<dyn UserStore>,
     pub(super) tickets: Arc<dyn TicketStore>,
     pub(super) throttles: Arc<dyn ThrottleStore>,
+    pub(super) upstream: Option<Arc<Upstream>>,
     pub(super) health: Health,
     pub(super) health_path_prefix: String,
 }
@@ -56,6 +61,7 @@ impl HttpState {
             users: parts.users,
             tickets: parts.tickets,
             throttles: parts.throttles,
+            upstream: parts.upstream,
         })
     }
 }

@@ -36,7 +36,8 @@ mod websocket;
 
 use crate::{
     access_token::AccessTokenOptions, cache::CacheOptions, consumer::RouteOptions, database::DatabaseOptions,
-    http::HttpOptions, server::ServerOptions, user::UserOptions, websocket::WebSocketOptions,
+    http::HttpOptions, server::ServerOptions, upstream::UpstreamOptions, user::UserOptions,
+    websocket::WebSocketOptions,
 };
 
 pub(crate) use self::{
@@ -60,6 +61,9 @@ pub struct Settings {
     /// `views` is empty where the ticket view is not served.
     pub(crate) http: HttpOptions,
     pub(crate) websocket: WebSocketOptions,
+    /// Django behind us: what is not served here goes there.
+    pub(crate) upstream: Option<UpstreamOptions>,
+    /// Tried in order; with an upstream, a path that fits none goes there untouched.
     pub(crate) routes: Vec<RouteOptions>,
 }
 

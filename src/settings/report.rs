@@ -103,7 +103,8 @@ impl Report {
         }
         let routes = routes.into_iter().map(|(route, _)| route).collect();
         if let (Some(database), Some(user), Some(cache)) = (database, user, cache) {
-            self.settings = Some(Settings { server, access_token, user, database, cache, http, websocket, routes });
+            self.settings =
+                Some(Settings { server, access_token, user, database, cache, http, websocket, upstream: None, routes });
         }
     }
 }

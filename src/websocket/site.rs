@@ -20,6 +20,7 @@ use crate::{
     consumer::{self, Application, RouteKind, RouteOptions, RoutePattern},
     server::LimitOptions,
     ticket::TicketStore,
+    upstream::Upstream,
     user::UserStore,
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct WebSocketSite {
     pub(super) limits: LimitOptions,
     pub(super) tickets: Arc<dyn TicketStore>,
     pub(super) users: Arc<dyn UserStore>,
+    /// Where a path goes that no route has.
+    upstream: Option<Arc<Upstream>>,
 }
 
 impl WebSocketSite {
@@ -47,6 +50,7 @@ impl WebSocketSite {
         routes: &[RouteOptions],
         tickets: Arc<dyn TicketStore>,
         users: Arc<dyn UserStore>,
+        upstream: Option<Arc<Upstream>>,
     ) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let mut compiled = Vec::new();
@@ -62,6 +66,7 @@ impl WebSocketSite {
             };
             let application: Arc<dyn Application> = match &options.kind {
                 RouteKind::Rust(consumer) => consumer.application(),
+                RouteKind::Proxy(_) => continue,
                 RouteKind::Declared(rules) => match consumer::compile(written, route.names(), rules) {
                     Ok(declared) => Arc::new(declared),
                     Err(found) => {
@@ -84,6 +89,7 @@ impl WebSocketSite {
             limits,
             tickets,
             users,
+            upstream,
         })
     }
 

@@ -144,6 +144,7 @@ fn project(changes: Changes) -> Project {
     });
     let tickets = Arc::new(FaultyTickets { kept: KeptTickets::default(), fault: changes.cache });
     let state = HttpState::new(HttpParts {
+        upstream: None,
         options,
         verifier: Arc::new(Verifier::new(access_token).expect("good keys")),
         users: users.clone(),

@@ -62,6 +62,7 @@ async fn ask(case: &Json, users: &Json, secret_key: &str) -> Answered {
     let model = case["user_model"].as_str().unwrap_or("default");
     let tickets = Arc::new(KeptTickets::default());
     let state = HttpState::new(HttpParts {
+        upstream: None,
         verifier: Arc::new(Verifier::new(access_token).expect("good keys")),
         options,
         users: Arc::new(RecordedUsers::new(users, model, &user_id_field)),

@@ -1,0 +1,11 @@
+//! Django behind us: where it listens, whether it answers, and which of several servers is the least busy.
+
+mod address;
+mod options;
+mod servers;
+mod stream;
+
+pub(crate) use address::{Address, AddressError};
+pub(crate) use options::{HoldOptions, ProxyOptions, RouteAuth, UpstreamOptions};
+pub(crate) use servers::{ConnectError, Connected, Upstream};
+pub(crate) use stream::Stream;
