@@ -1,14 +1,16 @@
 //! A connection to a server, over TCP or a Unix socket.
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, Read},
+    net::Shutdown,
     path::Path,
     pin::Pin,
     task::{Context, Poll},
 };
 
+use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
@@ -44,6 +46,61 @@ impl Stream {
     async fn connect_unix(path: &Path) -> io::Result<Self> {
         UnixStream::connect(path).await.map(Self::Unix)
     }
+
+    pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context),
+            Self::Unix(stream) => stream.poll_read_ready(context),
+        }
+    }
+
+    pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(context),
+            Self::Unix(stream) => stream.poll_write_ready(context),
+        }
+    }
+
+    /// One `read`. If it did not fill `buffer`, the stream counts as no longer readable, so that no second `read` is
+    /// needed to find that out.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut length = None;
+        let result = match self {
+            Self::Tcp(stream) => {
+                stream.try_io(Interest::READABLE, || read_once(SockRef::from(stream), buffer, &mut length))
+            }
+            Self::Unix(stream) => {
+                stream.try_io(Interest::READABLE, || read_once(SockRef::from(stream), buffer, &mut length))
+            }
+        };
+        match (length, result) {
+            (Some(length), _) => Ok(length),
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Ok(0),
+        }
+    }
+
+    pub(crate) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write_vectored(slices),
+            Self::Unix(stream) => stream.try_write_vectored(slices),
+        }
+    }
+
+    /// Says no more; what the peer says can still be read.
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
+            Self::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
+        }
+    }
+}
+
+/// Reads into `buffer`. The error that follows a `length` only says that there is no more for now.
+fn read_once(socket: SockRef<'_>, buffer: &mut [u8], length: &mut Option<usize>) -> io::Result<()> {
+    let read = (&*socket).read(buffer)?;
+    *length = Some(read);
+    if read == 0 || read == buffer.len() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
 }
 
 impl AsyncRead for Stream {

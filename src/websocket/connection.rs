@@ -6,19 +6,15 @@
 //! to read. It does not read while what it has to send does not leave, as uvicorn does not.
 
 use std::{
-    cell::RefCell,
     collections::VecDeque,
     future::poll_fn,
     hash::{BuildHasher, Hasher, RandomState},
-    io::{self, IoSlice, Read},
-    net::Shutdown,
+    io::{self, IoSlice},
     sync::Arc,
     task::{Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
-use socket2::SockRef;
-use tokio::{io::Interest, net::TcpStream};
 
 use super::{
     close::CloseFrame,
@@ -26,21 +22,19 @@ use super::{
     options::WebSocketOptions,
     outbox::{Outbox, TIMER},
     registry::Registration,
+    scratch,
 };
-use crate::consumer::{Close, Connection, Consumer, Frame};
+use crate::{
+    consumer::{Close, Connection, Consumer, Frame},
+    upstream::Stream,
+};
 
-const SCRATCH: usize = 32 * 1024;
 /// Frames that leave in one write.
 const MAX_SLICES: usize = 64;
 
-thread_local! {
-    /// What a worker thread reads into: decoded before the thread does anything else.
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
-}
-
 /// One open socket.
 pub(super) struct OpenSocket {
-    stream: TcpStream,
+    stream: Stream,
     outbox: Arc<Outbox>,
     registration: Registration,
     options: Arc<WebSocketOptions>,
@@ -105,7 +99,7 @@ impl End {
 
 impl OpenSocket {
     pub(super) fn new(
-        stream: TcpStream,
+        stream: Stream,
         outbox: Arc<Outbox>,
         registration: Registration,
         options: Arc<WebSocketOptions>,
@@ -332,7 +326,7 @@ impl OpenSocket {
 
     /// Reads once and decodes what came.
     fn read(&mut self) -> Input {
-        BUFFER.with_borrow_mut(|buffer| match read_once(&self.stream, buffer) {
+        scratch::with_buffer(|buffer| match self.stream.try_read(buffer) {
             Ok(0) => Input::Gone,
             Ok(length) => self.decode(&mut buffer[..length]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Input::Events,
@@ -370,7 +364,7 @@ impl OpenSocket {
             }
             if is_answered && !is_shut && self.unsent.is_empty() {
                 is_shut = true;
-                if SockRef::from(&self.stream).shutdown(Shutdown::Write).is_err() {
+                if self.stream.shutdown_write().is_err() {
                     return;
                 }
             }
@@ -396,28 +390,12 @@ impl OpenSocket {
     }
 
     fn discard(&self) -> io::Result<()> {
-        BUFFER.with_borrow_mut(|buffer| match read_once(&self.stream, buffer) {
+        scratch::with_buffer(|buffer| match self.stream.try_read(buffer) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),
         })
-    }
-}
-
-/// One `read`. If it did not fill `buffer`, the stream counts as no longer readable, so that no second `read` is needed
-/// to find that out.
-fn read_once(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut read = None;
-    let result = stream.try_io(Interest::READABLE, || {
-        let length = (&*SockRef::from(stream)).read(buffer)?;
-        read = Some(length);
-        if length == 0 || length == buffer.len() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
-    });
-    match (read, result) {
-        (Some(length), _) => Ok(length),
-        (None, Err(error)) => Err(error),
-        (None, Ok(())) => Ok(0),
     }
 }
 

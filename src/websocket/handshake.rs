@@ -29,6 +29,7 @@ use crate::{
     consumer::{Application, Connection, ConnectionState},
     reason::Reason,
     server::PatientStream,
+    upstream::Stream,
     user::{User, UserId, UserStoreError},
 };
 
@@ -255,7 +256,7 @@ async fn open_socket(
     let parts = upgraded.downcast::<TokioIo<PatientStream>>().ok()?;
     let outbox = Arc::new(Outbox::default());
     let registration = open.registry.register(&outbox);
-    let stream = parts.io.into_inner().into_inner();
+    let stream = Stream::Tcp(parts.io.into_inner().into_inner());
     let socket = OpenSocket::new(stream, Arc::clone(&outbox), registration, Arc::clone(&site.options));
     Some((socket, outbox, parts.read_buf))
 }

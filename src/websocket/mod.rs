@@ -14,6 +14,7 @@ mod refusal;
 mod registry;
 pub(crate) mod route;
 pub(crate) mod scope;
+mod scratch;
 mod site;
 
 pub(crate) use handshake::{answer, is_upgrade};
