@@ -1,21 +1,35 @@
 //! Which server takes the next request or socket.
 
-use std::{io, sync::Arc};
+use std::{
+    cmp::Reverse,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use tokio::time::timeout;
-
-use super::{Address, Stream, UpstreamOptions};
+use super::{
+    Address, Stream, UpstreamOptions,
+    health::watch_health,
+    server::{Lease, Server},
+};
 
 /// The servers of one Django.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    options: UpstreamOptions,
+    pub(super) options: UpstreamOptions,
+    pub(super) servers: Vec<Arc<Server>>,
+    /// Which one is first among those that are equally busy.
+    turn: AtomicUsize,
 }
 
 /// A new connection to one of the servers.
 #[derive(Debug)]
 pub(crate) struct Connected {
     pub(crate) stream: Stream,
+    /// To be kept for as long as the connection: the server counts as busy with it.
+    pub(crate) lease: Lease,
 }
 
 /// No server could be connected to.
@@ -26,12 +40,17 @@ pub(crate) enum ConnectError {
     Refused { address: Address, source: io::Error },
     #[error("{address} did not accept a connection in time")]
     TimedOut { address: Address },
+    #[error("there is no server")]
+    NoServer,
 }
 
 impl Upstream {
-    /// The servers of `options`.
+    /// The servers of `options`. Within a runtime, where `health_path` is set: a task asks for it until this is dropped.
     pub(crate) fn start(options: UpstreamOptions) -> Arc<Self> {
-        Arc::new(Self { options })
+        let servers = options.servers.iter().map(|address| Server::new(address.clone(), &options)).collect();
+        let upstream = Arc::new(Self { options, servers, turn: AtomicUsize::new(0) });
+        watch_health(&upstream);
+        upstream
     }
 
     /// A connection to the least busy server that accepts one.
@@ -40,11 +59,25 @@ impl Upstream {
     ///
     /// What the last server that was tried said.
     pub(crate) async fn connect(&self) -> Result<Connected, ConnectError> {
-        let address = &self.options.servers[0];
-        match timeout(self.options.connect_timeout, Stream::connect(address)).await {
-            Ok(Ok(stream)) => Ok(Connected { stream }),
-            Ok(Err(source)) => Err(ConnectError::Refused { address: address.clone(), source }),
-            Err(_) => Err(ConnectError::TimedOut { address: address.clone() }),
+        let mut last = ConnectError::NoServer;
+        for server in self.in_order() {
+            let lease = server.lease();
+            match server.connect().await {
+                Ok(stream) => return Ok(Connected { stream, lease }),
+                Err(error) => last = error,
+            }
         }
+        Err(last)
+    }
+
+    /// The servers in the order in which to try them: the least busy first, and those that failed last. These are tried
+    /// too, or a server that is just back would not be found before the next look at its health.
+    pub(super) fn in_order(&self) -> Vec<&Arc<Server>> {
+        let count = self.servers.len();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % count.max(1);
+        let (before, from) = self.servers.split_at(turn.min(count));
+        let mut servers: Vec<_> = from.iter().chain(before).collect();
+        servers.sort_by_cached_key(|server| (Reverse(server.is_up()), server.busy()));
+        servers
     }
 }
