@@ -4,6 +4,8 @@
 //! load tickets    ADDR PID TOKEN  CONNECTIONS REQUESTS
 //! load handshakes ADDR PID REDIS  CONNECTIONS HANDSHAKES USER_ID
 //! load sockets    ADDR PID REDIS  SOCKETS     FRAME_BYTES USER_ID
+//! load requests   ADDR PID PATH   CONNECTIONS REQUESTS
+//! load frames     ADDR PID PATH   SOCKETS     FRAMES
 //! ```
 
 use std::{
@@ -102,10 +104,15 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> u16 {
     }
 }
 
-async fn tickets(addr: SocketAddr, token: &str, connections: usize, requests: usize) {
-    let request = Arc::new(format!(
+fn ticket_request(token: &str) -> String {
+    format!(
         "GET /api/auth/auth_for_ws_connection/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nAccept: */*\r\n\r\n"
-    ));
+    )
+}
+
+/// Sends `request` again and again over several connections; how long each answer took, in microseconds.
+async fn requests(addr: SocketAddr, request: String, connections: usize, requests: usize) -> Vec<u64> {
+    let request = Arc::new(request);
     let left = Arc::new(AtomicUsize::new(requests));
     let mut tasks = tokio::task::JoinSet::new();
     for index in 0..connections {
@@ -113,14 +120,54 @@ async fn tickets(addr: SocketAddr, token: &str, connections: usize, requests: us
         tasks.spawn(async move {
             let mut stream = connect(addr, index).await;
             let mut buffer = Vec::with_capacity(4096);
+            let mut took = Vec::new();
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+                let begun = Instant::now();
                 stream.write_all(request.as_bytes()).await.expect("sent");
                 let status = answer(&mut stream, &mut buffer).await;
+                took.push(microseconds(begun));
                 assert_eq!(status, 200, "{}", String::from_utf8_lossy(&buffer));
             }
+            took
         });
     }
-    tasks.join_all().await;
+    tasks.join_all().await.concat()
+}
+
+fn microseconds(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_micros()).expect("less than an age")
+}
+
+/// Sockets that each send a frame of 100 bytes and wait for its echo, `frames` in all; how long each echo took.
+async fn frames(streams: Vec<TcpStream>, frames: usize) -> (Vec<TcpStream>, Vec<u64>) {
+    let left = Arc::new(AtomicUsize::new(frames));
+    let mut tasks = tokio::task::JoinSet::new();
+    for mut stream in streams {
+        let left = left.clone();
+        tasks.spawn(async move {
+            let sent = frame(1, &[b'x'; 100]);
+            let mut echo = [0; 102];
+            let mut took = Vec::new();
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+                let begun = Instant::now();
+                stream.write_all(&sent).await.expect("sent");
+                loop {
+                    stream.read_exact(&mut echo[..2]).await.expect("a frame");
+                    let length = usize::from(echo[1]);
+                    stream.read_exact(&mut echo[2..2 + length]).await.expect("a frame");
+                    // A proxy may ask whether we are there.
+                    if echo[0] != 0x89 {
+                        break;
+                    }
+                }
+                took.push(microseconds(begun));
+                assert_eq!(&echo[..3], &[0x81, 100, b'x'], "an echo");
+            }
+            (stream, took)
+        });
+    }
+    let (streams, took): (Vec<_>, Vec<_>) = tasks.join_all().await.into_iter().unzip();
+    (streams, took.concat())
 }
 
 /// Puts `count` tickets for `user` into Redis as Django does, without the server's help.
@@ -137,10 +184,10 @@ async fn issue(redis: &str, count: usize, user: &str) -> Vec<String> {
     tickets
 }
 
-async fn open(addr: SocketAddr, index: usize, ticket: &str) -> TcpStream {
+async fn open(addr: SocketAddr, index: usize, target: &str) -> TcpStream {
     let mut stream = connect(addr, index).await;
     let request = format!(
-        "GET /ws/chat/lobby/?uuid={ticket} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.expect("sent");
@@ -175,7 +222,7 @@ async fn handshakes(addr: SocketAddr, tickets: Vec<String>, connections: usize) 
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(ticket) = tickets.get(index) else { break };
-                let mut stream = open(addr, index, ticket).await;
+                let mut stream = open(addr, index, &chat(ticket)).await;
                 stream.write_all(&frame(8, &1000_u16.to_be_bytes())).await.expect("sent");
                 let mut rest = [0; 64];
                 while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {}
@@ -185,18 +232,23 @@ async fn handshakes(addr: SocketAddr, tickets: Vec<String>, connections: usize) 
     tasks.join_all().await;
 }
 
-async fn open_many(addr: SocketAddr, tickets: Vec<String>) -> Vec<TcpStream> {
-    let tickets = Arc::new(tickets);
+fn chat(ticket: &str) -> String {
+    format!("/ws/chat/lobby/?uuid={ticket}")
+}
+
+/// A socket for each target.
+async fn open_many(addr: SocketAddr, targets: Vec<String>) -> Vec<TcpStream> {
+    let targets = Arc::new(targets);
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..32 {
-        let (tickets, next) = (tickets.clone(), next.clone());
+        let (targets, next) = (targets.clone(), next.clone());
         tasks.spawn(async move {
             let mut opened = Vec::new();
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(ticket) = tickets.get(index) else { break opened };
-                opened.push(open(addr, index, ticket).await);
+                let Some(target) = targets.get(index) else { break opened };
+                opened.push(open(addr, index, target).await);
             }
         });
     }
@@ -212,9 +264,9 @@ async fn main() {
     let (first, second): (usize, usize) = (first.parse().expect("a number"), second.parse().expect("a number"));
     let report = match mode.as_str() {
         "tickets" => {
-            tickets(addr, source, first, second / 10).await;
+            requests(addr, ticket_request(source), first, second / 10).await;
             let (begun, before) = (Instant::now(), cpu(pid));
-            tickets(addr, source, first, second).await;
+            requests(addr, ticket_request(source), first, second).await;
             per_operation(begun, before, pid, second)
         }
         "handshakes" => {
@@ -227,10 +279,11 @@ async fn main() {
         }
         "sockets" => {
             // A first few, so that pools, threads and code pages are there before the count begins.
-            drop(open_many(addr, issue(source, 100, &rest[0]).await).await);
+            drop(open_many(addr, issue(source, 100, &rest[0]).await.iter().map(|ticket| chat(ticket)).collect()).await);
             tokio::time::sleep(Duration::from_secs(2)).await;
             let empty = resident(pid);
-            let mut streams = open_many(addr, issue(source, first, &rest[0]).await).await;
+            let targets = issue(source, first, &rest[0]).await.iter().map(|ticket| chat(ticket)).collect();
+            let mut streams = open_many(addr, targets).await;
             tokio::time::sleep(Duration::from_secs(3)).await;
             let idle = resident(pid);
             let payload = frame(1, &vec![b'x'; second]);
@@ -245,9 +298,41 @@ async fn main() {
                 "sockets": first, "kib_idle": (idle - empty) / count, "kib_after_traffic": (after - empty) / count,
             })
         }
+        "requests" => {
+            let request = format!("GET {source} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n");
+            requests(addr, request.clone(), first, second / 10).await;
+            let (begun, before) = (Instant::now(), cpu(pid));
+            let took = requests(addr, request, first, second).await;
+            with_latency(per_operation(begun, before, pid, second), took)
+        }
+        "frames" => {
+            drop(open_many(addr, vec![source.clone(); 100]).await);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let empty = resident(pid);
+            let streams = open_many(addr, vec![source.clone(); first]).await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+            let kib_idle = (resident(pid) - empty) / first as f64;
+            let (streams, _) = frames(streams, second / 10).await;
+            let (begun, before) = (Instant::now(), cpu(pid));
+            let (streams, took) = frames(streams, second).await;
+            // Each echo is two frames that the proxy passes on.
+            let mut report = with_latency(per_operation(begun, before, pid, 2 * second), took);
+            report["kib_idle"] = kib_idle.into();
+            drop(streams);
+            report
+        }
         other => panic!("no such mode: {other}"),
     };
     println!("{report}");
+}
+
+/// Adds the median and the 99th percentile, in microseconds.
+fn with_latency(mut report: serde_json::Value, mut took: Vec<u64>) -> serde_json::Value {
+    took.sort_unstable();
+    report["p50_us"] = took[took.len() / 2].into();
+    report["p99_us"] = took[took.len() * 99 / 100].into();
+    report
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
