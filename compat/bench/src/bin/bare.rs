@@ -78,11 +78,7 @@ async fn main() {
     let shared = Shared {
         key: std::sync::Arc::new(jsonwebtoken::DecodingKey::from_secret(secret.as_bytes())),
         pool: sqlx::postgres::PgPoolOptions::new().max_connections(10).connect(&database).await.expect("a database"),
-        redis: redis::Client::open(redis)
-            .expect("a URL")
-            .get_multiplexed_async_connection()
-            .await
-            .expect("a Redis"),
+        redis: redis::Client::open(redis).expect("a URL").get_multiplexed_async_connection().await.expect("a Redis"),
         read_buffer: read_buffer.parse().expect("a number"),
     };
     let app = Router::new()
