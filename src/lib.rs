@@ -16,6 +16,7 @@
 //! user/          Django's user model: lookups
 //! ticket/        Ticket, TicketStore: issue, redeem
 //! cache/         Django's cache, byte for byte: key, value, pickle; then each backend
+//! channel_layer/ what channels_redis does: names, messages, Redis, pub/sub, in memory
 //! websocket/     one client connection: scope, route, handshake, connection, close
 //! consumer/      what stands behind a socket
 //! upstream/      Django behind us: its servers, HTTP passed through, its sockets dialled
@@ -41,6 +42,7 @@ mod access_token;
 mod app;
 mod cache;
 mod causes;
+pub mod channel_layer;
 pub mod cli;
 mod consumer;
 mod database;
