@@ -9,6 +9,7 @@
 //! reason.rs      every refusal, with its code
 //! causes.rs      an error's text, with its causes
 //! secret.rs      text that never reaches a log
+//! networks.rs    networks of addresses: whom to trust
 //! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
 //! server/        accept loop on hyper: time-outs, sizes, limits; the upgrade
 //! http/          the ticket view, rejections, negotiation, headers, CORS, health
@@ -51,6 +52,7 @@ mod http;
 #[cfg(any(test, feature = "internals"))]
 #[doc(hidden)]
 pub mod internals;
+mod networks;
 mod python;
 mod reason;
 mod redis;

@@ -15,7 +15,7 @@ use crate::{
     server::Site,
     settings::Settings,
     ticket::{self, TicketStore, TicketStoreError},
-    upstream::Upstream,
+    upstream::{Forwarding, Upstream},
     user::{self, UserOpenError, UserStore},
     websocket::WebSocketSite,
 };
@@ -90,6 +90,8 @@ impl Parts {
     /// [`OpenSiteError::Routes`] or [`OpenSiteError::Pattern`].
     pub(crate) fn into_site(self, settings: Settings) -> Result<HttpSite, OpenSiteError> {
         let upstream = settings.upstream.map(Upstream::start);
+        let ssl_header = settings.http.secure_proxy_ssl_header.as_ref().map(|(name, _)| name.as_str());
+        let forwarding = Arc::new(Forwarding::new(settings.server.limits.trusted_proxies.clone(), ssl_header));
         let websocket = WebSocketSite::build(
             settings.websocket,
             settings.server.limits,
@@ -97,6 +99,7 @@ impl Parts {
             Arc::clone(&self.tickets),
             Arc::clone(&self.users),
             upstream.clone(),
+            Arc::clone(&forwarding),
         )
         .map_err(OpenSiteError::Routes)?;
         let http = HttpState::new(HttpParts {
@@ -106,6 +109,7 @@ impl Parts {
             tickets: self.tickets,
             throttles: self.throttles,
             upstream,
+            forwarding,
             health_path_prefix: settings.server.health_path_prefix,
         })?;
         Ok(Site { http: router(http), websocket: Arc::new(websocket) })

@@ -38,9 +38,16 @@ pub(crate) async fn build(
         pattern: RoutePattern::Path("ws/chat/<str:room>/".to_owned()),
         kind: RouteKind::Rust(RustConsumer::new(chat::Chat::default())),
     }];
-    let websocket =
-        WebSocketSite::build(websocket, limits.clone(), &routes, tickets.clone(), users.store.clone(), None)
-            .map_err(|problems| problems.join("\n"))?;
+    let websocket = WebSocketSite::build(
+        websocket,
+        limits.clone(),
+        &routes,
+        tickets.clone(),
+        users.store.clone(),
+        None,
+        Arc::default(),
+    )
+    .map_err(|problems| problems.join("\n"))?;
     let options = HttpOptions {
         allowed_hosts: vec!["*".to_owned()],
         append_slash: true,
@@ -51,6 +58,7 @@ pub(crate) async fn build(
     };
     let http = HttpState::new(HttpParts {
         upstream: None,
+        forwarding: Arc::default(),
         options,
         verifier: Arc::new(Verifier::new(access_token.clone())?),
         users: users.store.clone(),

@@ -31,6 +31,5 @@ pub(crate) use options::{
     ThrottleScope, TicketView,
 };
 pub(crate) use pattern::{Pattern, PatternError};
-pub(crate) use request::Peer;
 pub(crate) use router::router;
 pub(crate) use state::{HttpParts, HttpState};

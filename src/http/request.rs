@@ -1,14 +1,11 @@
 //! A request as Django's ASGI handler reads it (Django 5.2, core/handlers/asgi.py, `ASGIRequest`).
 
-use std::{
-    borrow::Cow,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-};
+use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, request::Parts};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::python::unquote;
+use crate::{python::unquote, upstream::Peer};
 
 /// `escape_uri_path`: what Python's `quote(path, safe="/:@&+$,-_.!~*'()")` escapes.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -31,23 +28,6 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 
 /// `iri_to_uri`: what Python's `quote(iri, safe="/#%[]=:;$&()+,!?*@'~")` escapes.
 const IRI: &AsciiSet = &PATH.remove(b'#').remove(b'%').remove(b'[').remove(b']').remove(b'=').remove(b';').remove(b'?');
-
-/// The two ends of the client's connection: put into the request's extensions by the server.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    /// Where the client is: `REMOTE_ADDR`.
-    #[expect(dead_code, reason = "throttles count by user, and nothing else asks so far")]
-    pub(crate) remote: IpAddr,
-    /// Where it reached us: stands in for a missing `Host`.
-    pub(crate) local: SocketAddr,
-}
-
-impl Default for Peer {
-    fn default() -> Self {
-        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        Self { remote: nowhere, local: SocketAddr::new(nowhere, 0) }
-    }
-}
 
 /// `HttpRequest`, as far as the ticket view's answers depend on it. The body is never read.
 pub(super) struct DjangoRequest {

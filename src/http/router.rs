@@ -17,7 +17,7 @@ use super::{health::Health, request::DjangoRequest, state::HttpState};
 
 /// The health endpoints, and everything else as Django would answer it.
 ///
-/// Health comes before host check and redirects. The server puts a [`Peer`](super::Peer) into each request's
+/// Health comes before host check and redirects. The server puts a [`Peer`] into each request's
 /// extensions.
 pub(crate) fn router(state: HttpState) -> Router {
     let prefix = health_prefix(&state.health_path_prefix);

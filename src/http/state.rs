@@ -9,7 +9,11 @@ use super::{
     security::SslRedirect,
 };
 use crate::{
-    access_token::Verifier, cache::throttle::ThrottleStore, ticket::TicketStore, upstream::Upstream, user::UserStore,
+    access_token::Verifier,
+    cache::throttle::ThrottleStore,
+    ticket::TicketStore,
+    upstream::{Forwarding, Upstream},
+    user::UserStore,
 };
 
 /// The parts that the HTTP side is put together from.
@@ -21,6 +25,8 @@ pub(crate) struct HttpParts {
     pub(crate) throttles: Arc<dyn ThrottleStore>,
     /// Where a request goes that is not for a view of ours.
     pub(crate) upstream: Option<Arc<Upstream>>,
+    /// Under which headers.
+    pub(crate) forwarding: Arc<Forwarding>,
     /// `[health] path_prefix`.
     pub(crate) health_path_prefix: String,
 }
@@ -38,6 +44,7 @@ pub(crate) struct HttpState {
     pub(super) tickets: Arc<dyn TicketStore>,
     pub(super) throttles: Arc<dyn ThrottleStore>,
     pub(super) upstream: Option<Arc<Upstream>>,
+    pub(super) forwarding: Arc<Forwarding>,
     pub(super) health: Health,
     pub(super) health_path_prefix: String,
 }
@@ -62,6 +69,7 @@ impl HttpState {
             tickets: parts.tickets,
             throttles: parts.throttles,
             upstream: parts.upstream,
+            forwarding: parts.forwarding,
         })
     }
 }

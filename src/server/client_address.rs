@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 
+use crate::networks;
+
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The client's address: `peer`, or, where that is a trusted proxy, the last address of `X-Forwarded-For` that is not.
@@ -13,13 +15,12 @@ const X_FORWARDED_FOR: &str = "x-forwarded-for";
 pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: Option<&[(IpAddr, u8)]>) -> IpAddr {
     let peer = peer.to_canonical();
     let Some(trusted) = trusted else { return peer };
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| contains(*network, address));
     let mut client = peer;
     let lines: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().collect();
     for line in lines.into_iter().rev() {
         let Ok(line) = line.to_str() else { return client };
         for entry in line.rsplit(',') {
-            if !is_trusted(client) {
+            if !networks::hold(trusted, client) {
                 return client;
             }
             match parse(entry.trim()) {
@@ -36,20 +37,6 @@ fn parse(entry: &str) -> Option<IpAddr> {
     let bracketed = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
     entry.parse().ok().or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
-}
-
-fn contains((network, prefix): (IpAddr, u8), address: IpAddr) -> bool {
-    match (network.to_canonical(), address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
-            network.to_bits() & mask == address.to_bits() & mask
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
-            network.to_bits() & mask == address.to_bits() & mask
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]

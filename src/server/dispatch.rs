@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{HttpService, Site, client_address::client_address};
 use crate::{
-    http::Peer,
+    upstream::Peer,
     websocket::{self, OpenSockets},
 };
 
@@ -65,11 +65,11 @@ where
     let site = Arc::clone(&shared.site.borrow());
     let websocket = &site.websocket;
     let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
+    request.extensions_mut().insert(Peer::new(connection.peer.ip(), connection.local));
     if websocket::is_upgrade(request.headers()) {
         let answer = websocket::answer(Arc::clone(websocket), shared.open, client, connection.permit, request);
         return answer.await.map(Either::Right);
     }
-    request.extensions_mut().insert(Peer { remote: client, local: connection.local });
     let mut http = site.http.clone();
     let Ok(()) = poll_fn(|context| http.poll_ready(context)).await;
     let Ok(response) = http.call(request).await;

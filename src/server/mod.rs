@@ -204,7 +204,7 @@ async fn serve_connection<S, B>(
         .max_headers(MAX_HEADERS)
         .max_buf_size(limits.header_bytes.max(descriptors::SMALLEST_HEADER_BUFFER));
     let url_bytes = limits.url_bytes;
-    let stream = PatientStream::new(stream, limits.handshake_timeout);
+    let stream = PatientStream::new(stream, limits.send_timeout);
     drop(limits);
     let service = service_fn(|request| {
         let (connection, shared) = (connection.clone(), shared.clone());

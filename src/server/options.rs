@@ -19,9 +19,10 @@ pub(crate) struct LimitOptions {
     pub(crate) header_bytes: usize,
     /// `url_bytes`. Default: 16 KiB.
     pub(crate) url_bytes: usize,
-    /// `handshake_timeout`: how long a client may take to send its request, and how long it may take no byte of
-    /// an answer. Default: 10 s.
+    /// `handshake_timeout`: how long a client may take to send its request's head. Default: 10 s.
     pub(crate) handshake_timeout: Duration,
+    /// `send_timeout`: how long a client may take no byte of an answer. Default: 60 s, as nginx.
+    pub(crate) send_timeout: Duration,
     /// `connections`: in all. Default: from the file-descriptor limit.
     pub(crate) connections: Option<usize>,
     /// `connections_per_user`. Default: unlimited.
@@ -38,6 +39,7 @@ impl Default for LimitOptions {
             header_bytes: 64 * 1024,
             url_bytes: 16 * 1024,
             handshake_timeout: Duration::from_secs(10),
+            send_timeout: Duration::from_secs(60),
             connections: None,
             connections_per_user: None,
             connections_per_address: None,

@@ -46,7 +46,7 @@ async fn an_idle_connection_is_kept_no_longer_than_a_request_may_take() {
 #[tokio::test]
 async fn a_client_that_takes_no_answer_is_dropped() {
     let mut setup = Setup::new();
-    setup.limits.handshake_timeout = Duration::from_millis(500);
+    setup.limits.send_timeout = Duration::from_millis(500);
     let server = setup.start().await;
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();

@@ -52,6 +52,7 @@ fn limits(layers: &mut Layers) -> LimitOptions {
         header_bytes: size(values, "limits.header_bytes", default.header_bytes),
         url_bytes: size(values, "limits.url_bytes", default.url_bytes),
         handshake_timeout: values.seconds("limits.handshake_timeout", default.handshake_timeout),
+        send_timeout: default.send_timeout,
         connections: connections("limits.connections"),
         connections_per_user: connections("limits.connections_per_user"),
         connections_per_address: connections("limits.connections_per_address"),

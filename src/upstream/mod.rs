@@ -1,8 +1,11 @@
 //! Django behind us: where it listens, whether it answers, and which of several servers is the least busy.
 
 mod address;
+mod ambiguous;
+mod headers;
 mod health;
 mod options;
+mod peer;
 mod server;
 mod servers;
 mod stream;
@@ -10,7 +13,10 @@ mod stream;
 mod tests;
 
 pub(crate) use address::{Address, AddressError};
+pub(crate) use ambiguous::Ambiguous;
+pub(crate) use headers::Forwarding;
 pub(crate) use options::{HoldOptions, ProxyOptions, RouteAuth, UpstreamOptions};
+pub(crate) use peer::Peer;
 pub(crate) use server::Lease;
 pub(crate) use servers::{ConnectError, Connected, Upstream};
 pub(crate) use stream::Stream;

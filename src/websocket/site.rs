@@ -20,7 +20,7 @@ use crate::{
     consumer::{self, Application, RouteKind, RouteOptions, RoutePattern},
     server::LimitOptions,
     ticket::TicketStore,
-    upstream::Upstream,
+    upstream::{Forwarding, Upstream},
     user::UserStore,
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct WebSocketSite {
     pub(super) users: Arc<dyn UserStore>,
     /// Where a path goes that no route has.
     upstream: Option<Arc<Upstream>>,
+    /// Under which headers a handshake is passed on.
+    pub(super) forwarding: Arc<Forwarding>,
 }
 
 impl WebSocketSite {
@@ -51,6 +53,7 @@ impl WebSocketSite {
         tickets: Arc<dyn TicketStore>,
         users: Arc<dyn UserStore>,
         upstream: Option<Arc<Upstream>>,
+        forwarding: Arc<Forwarding>,
     ) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let mut compiled = Vec::new();
@@ -90,6 +93,7 @@ impl WebSocketSite {
             tickets,
             users,
             upstream,
+            forwarding,
         })
     }
 

@@ -145,6 +145,7 @@ fn project(changes: Changes) -> Project {
     let tickets = Arc::new(FaultyTickets { kept: KeptTickets::default(), fault: changes.cache });
     let state = HttpState::new(HttpParts {
         upstream: None,
+        forwarding: Arc::default(),
         options,
         verifier: Arc::new(Verifier::new(access_token).expect("good keys")),
         users: users.clone(),

@@ -17,8 +17,8 @@ use self::{
     differences::{DIFFERENCES, Difference, REFUSED_AT_START},
     stores::{KeptTickets, RecordedUsers, counted_requests},
 };
-use super::{HttpParts, HttpState, Peer, router};
-use crate::access_token::Verifier;
+use super::{HttpParts, HttpState, router};
+use crate::{access_token::Verifier, upstream::Peer};
 
 /// `http-jwk-url.json` is not among them: it needs a server that hands out key sets, and `access_token` plays it.
 const FILES: [&str; 14] = [
@@ -63,6 +63,7 @@ async fn ask(case: &Json, users: &Json, secret_key: &str) -> Answered {
     let tickets = Arc::new(KeptTickets::default());
     let state = HttpState::new(HttpParts {
         upstream: None,
+        forwarding: Arc::default(),
         verifier: Arc::new(Verifier::new(access_token).expect("good keys")),
         options,
         users: Arc::new(RecordedUsers::new(users, model, &user_id_field)),

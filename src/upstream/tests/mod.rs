@@ -1,3 +1,4 @@
 //! What is seen from both sides: servers and clients that read and write bytes.
 
+mod headers;
 mod servers;

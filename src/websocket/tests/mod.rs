@@ -173,9 +173,16 @@ impl Setup {
 
     pub(crate) fn site(&self) -> Arc<Site<FakeHttp>> {
         let (tickets, users) = (Arc::clone(&self.tickets) as _, Arc::clone(&self.users) as _);
-        let mut websocket =
-            WebSocketSite::build(self.websocket.clone(), self.limits.clone(), &self.routes, tickets, users, None)
-                .unwrap();
+        let mut websocket = WebSocketSite::build(
+            self.websocket.clone(),
+            self.limits.clone(),
+            &self.routes,
+            tickets,
+            users,
+            None,
+            Arc::default(),
+        )
+        .unwrap();
         for (pattern, application) in &self.applications {
             websocket.insert(Route::compile(pattern).unwrap(), Arc::clone(application));
         }

@@ -1,0 +1,161 @@
+//! Every rule about headers that pass between the client and Django, of requests, handshakes and answers.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+
+use super::{Ambiguous, Peer};
+use crate::networks;
+
+const FORWARDED: &str = "forwarded";
+const X_FORWARDED: &str = "x-forwarded-";
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: &str = "x-real-ip";
+
+/// What belongs to one connection and not to the message (RFC 9110, 7.6.1), and `Expect`, which the server answers.
+/// Names that start with `proxy-` belong to it too.
+const HOP_BY_HOP: [&str; 8] =
+    ["connection", "expect", "http2-settings", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// What `Connection` cannot take out of a request: the proxy before us set it, or it decides what the request means.
+const KEPT: [&str; 9] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "origin",
+    "set-cookie",
+    X_REAL_IP,
+];
+
+/// Whose word counts about the client's address, the scheme and the host.
+#[derive(Debug, Default)]
+pub(crate) struct Forwarding {
+    /// `[limits] trusted_proxies`.
+    trusted_proxies: Option<Vec<(IpAddr, u8)>>,
+    /// The header that `SECURE_PROXY_SSL_HEADER` names.
+    ssl_header: Option<HeaderName>,
+}
+
+/// From whom a request comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    /// A proxy that tells the truth.
+    Trusted,
+    /// A client that writes what it likes. Only where it is known which proxies there are.
+    Untrusted,
+    /// It is not stated which proxies there are, and this is not one on this machine: only its address is not believed,
+    /// as uvicorn does.
+    Unknown,
+}
+
+impl Forwarding {
+    /// `trusted_proxies`: `[limits]`; `ssl_header`: the WSGI name in `SECURE_PROXY_SSL_HEADER`, such as
+    /// `HTTP_X_FORWARDED_PROTO`.
+    pub(crate) fn new(trusted_proxies: Option<Vec<(IpAddr, u8)>>, ssl_header: Option<&str>) -> Self {
+        let ssl_header = ssl_header.and_then(|name| name.strip_prefix("HTTP_"));
+        let ssl_header = ssl_header.and_then(|name| HeaderName::from_bytes(name.replace('_', "-").as_bytes()).ok());
+        Self { trusted_proxies, ssl_header }
+    }
+
+    /// The headers under which a request or a handshake is passed on: without those of the client's connection and of its
+    /// body's coding, with exactly one `Host`, and with the `X-Forwarded-*` that Django may believe.
+    ///
+    /// # Errors
+    ///
+    /// The request can be read in two ways.
+    pub(crate) fn request_headers(&self, head: &Parts, peer: Peer) -> Result<HeaderMap, Ambiguous> {
+        Ambiguous::check(head)?;
+        let mut headers = head.headers.clone();
+        self.remove_hop_by_hop(&mut headers);
+        self.remove_lookalikes(&mut headers);
+        if !headers.contains_key(header::HOST) {
+            headers.insert(header::HOST, host(head, peer));
+        }
+        let sender = self.sender(peer.remote);
+        if sender == Sender::Untrusted {
+            remove(&mut headers, |name| self.is_of_a_proxy(name));
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        }
+        if sender != Sender::Trusted || !headers.contains_key(X_FORWARDED_FOR) {
+            headers.insert(X_FORWARDED_FOR, value(peer.remote.to_string()));
+        }
+        Ok(headers)
+    }
+
+    /// Takes from an answer what belongs to the connection that it came by.
+    pub(crate) fn clean_answer(&self, headers: &mut HeaderMap) {
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+        self.remove_hop_by_hop(headers);
+    }
+
+    fn sender(&self, address: IpAddr) -> Sender {
+        match &self.trusted_proxies {
+            Some(networks) if networks::hold(networks, address) => Sender::Trusted,
+            Some(_) => Sender::Untrusted,
+            None if address.to_canonical().is_loopback() => Sender::Trusted,
+            None => Sender::Unknown,
+        }
+    }
+
+    /// Whether a proxy before us writes that header, and a client must not.
+    fn is_of_a_proxy(&self, name: &str) -> bool {
+        name.starts_with(X_FORWARDED)
+            || matches!(name, FORWARDED | X_REAL_IP)
+            || self.ssl_header.as_ref().is_some_and(|header| header.as_str() == name)
+    }
+
+    fn remove_hop_by_hop(&self, headers: &mut HeaderMap) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .filter(|name| !KEPT.contains(&name.as_str()) && !self.is_of_a_proxy(name.as_str()))
+            .collect();
+        for name in named.iter().map(HeaderName::as_str).chain(HOP_BY_HOP) {
+            headers.remove(name);
+        }
+        remove(headers, |name| name.starts_with("proxy-"));
+    }
+
+    /// WSGI knows no difference between `X_Forwarded_For` and `X-Forwarded-For`, so a client could speak as a proxy.
+    fn remove_lookalikes(&self, headers: &mut HeaderMap) {
+        remove(headers, |name| {
+            let folded = name.contains('_').then(|| name.replace('_', "-"));
+            folded.is_some_and(|name| {
+                self.is_of_a_proxy(&name)
+                    || KEPT.contains(&name.as_str())
+                    || HOP_BY_HOP.contains(&name.as_str())
+                    || name.starts_with("proxy-")
+            })
+        });
+    }
+}
+
+/// Removes the headers whose name `is_unwanted`.
+fn remove(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+    let unwanted: Vec<HeaderName> = headers.keys().filter(|name| is_unwanted(name.as_str())).cloned().collect();
+    for name in unwanted {
+        headers.remove(name);
+    }
+}
+
+/// The host of a request without a `Host`: that of its target, or where the client reached us.
+fn host(head: &Parts, peer: Peer) -> HeaderValue {
+    match head.uri.authority() {
+        Some(authority) => value(authority.as_str().to_owned()),
+        None if peer.local.port() == 80 && peer.local.is_ipv4() => value(peer.local.ip().to_string()),
+        None => value(peer.local.to_string()),
+    }
+}
+
+/// What an address or an authority is as a header: no byte of either is forbidden.
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
