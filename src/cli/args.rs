@@ -109,9 +109,10 @@ pub(super) struct ProjectArguments {
     /// The channel layer's Redis (not in this version).
     #[arg(long, value_name = "URL", hide = true)]
     channel_layer_url: Option<String>,
-    /// Django, behind sluicegate (not in this version).
-    #[arg(long, value_name = "URL", hide = true)]
-    upstream: Option<String>,
+    /// The Django that runs already, such as `http://127.0.0.1:8000` or `unix:/run/gunicorn.sock`: gets everything that
+    /// is not answered here. Several servers: repeated, or with commas.
+    #[arg(long, value_name = "URL")]
+    upstream: Vec<String>,
     /// Keep tickets in this process's own memory although DEBUG is off.
     #[arg(long)]
     allow_local: bool,
@@ -130,7 +131,7 @@ impl ProjectArguments {
             database_url: self.database_url.clone(),
             cache_url: self.cache_url.clone(),
             channel_layer_url: self.channel_layer_url.clone(),
-            upstream: self.upstream.clone(),
+            upstream: (!self.upstream.is_empty()).then(|| self.upstream.join(",")),
             allow_local: self.allow_local,
             environment: std::env::vars_os().collect(),
         }

@@ -115,6 +115,9 @@ fn log_notes(loaded: &Loaded) {
             tracing::info!("the ticket view is not served here: {}", parts.join("; "));
         }
     }
+    if let Some(passed_on) = loaded.settings.passed_on() {
+        tracing::info!("{passed_on}");
+    }
 }
 
 /// Reads all settings again at SIGHUP, or when a login is refused, and swaps them if they are good.

@@ -2445,6 +2445,7 @@ class Walk:
             "consumer": path_of(consumer),
             "middleware": middleware,
             "auth": "ticket" if ticket else "none",
+            "ticket_middleware": path_of(ticket[0]) if ticket else None,
             "overridden": sorted({name for one in ticket for name in overridden(one, base)}),
             "origins": path.origins or implied_origins(path.middleware),
         }

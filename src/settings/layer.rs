@@ -93,7 +93,6 @@ fn asks_for_nothing(offered: &Offered<'_>) -> bool {
 fn not_yet(path: &str) -> Problem {
     let why = match path.split('.').next().unwrap_or_default() {
         "channel_layer" => "sockets do not join Django's channel layer in this version",
-        "upstream" => "nothing is passed on to another server in this version",
         "token" => "the token views stay at Django in this version",
         _ => "it does nothing in this version",
     };

@@ -20,15 +20,18 @@ mod origin;
 mod problem;
 mod render;
 pub(crate) mod report;
+mod route_proxy;
 mod routes;
 mod server;
 mod simple_jwt;
+mod sockets;
 mod sources;
 mod starter;
 #[cfg(test)]
 mod tests;
 mod ticket_view;
 mod toml_file;
+mod upstream;
 mod user;
 mod user_names;
 mod values;

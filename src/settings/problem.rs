@@ -36,6 +36,7 @@ pub(crate) enum Code {
     OriginsUnknown,
     Route,
     NothingToServe,
+    Upstream,
     TicketViewNotServed,
     Limits,
     SigningKey,
@@ -59,7 +60,7 @@ const fn explain(code: Code, name: &'static str, title: &'static str, text: &'st
 
 impl Code {
     /// Every code, in order of their names: `docs/errors.md` is made of this.
-    pub(crate) const TABLE: [Explanation; 32] = [
+    pub(crate) const TABLE: [Explanation; 33] = [
         explain(
             Self::NotToml,
             "E001",
@@ -228,7 +229,13 @@ impl Code {
             Self::NothingToServe,
             "E061",
             "nothing to serve",
-            "There is no [[route]] and the ticket view is not served here, so every request would be refused.",
+            "There is no [[route]] and no [upstream], and the ticket view is not served here, so every request would be refused.",
+        ),
+        explain(
+            Self::Upstream,
+            "E062",
+            "upstream",
+            "The address of the server behind sluicegate, or what is said of it, cannot be used.",
         ),
         explain(
             Self::TicketViewNotServed,

@@ -13,9 +13,11 @@ use super::{
     layer::Layers,
     origin::Origin,
     problem::{Code, Problem, Problems},
+    route_proxy::{self, Surroundings},
     routes, server, simple_jwt,
     sources::Sources,
-    ticket_view, toml_file, user, websocket,
+    ticket_view, toml_file, upstream, user, websocket,
+    websocket::Sockets,
 };
 use crate::{consumer::RouteOptions, http::TicketView};
 
@@ -36,6 +38,9 @@ pub(crate) struct Report {
     pub(super) found: Vec<AsgiRoute>,
 }
 
+const NOTHING_TO_SERVE: &str = "there is no [[route]] and no [upstream], and the ticket view is not served";
+const MEND_NOTHING_TO_SERVE: &str = "[upstream]\nurl = \"http://127.0.0.1:8000\"        # the Django that runs already";
+
 impl Report {
     /// Reads every layer; never fails, but reports.
     pub(crate) fn read(sources: &Sources) -> Self {
@@ -50,7 +55,11 @@ impl Report {
         let (file, tables) = config.read(&mut layers);
         environment::read(sources, &mut layers);
         environment::read_flags(sources, &mut layers);
-        let routes = routes::read(&file, &tables, &mut layers);
+        let upstream = upstream::read(&mut layers);
+        let asgi = django.item::<Asgi>("asgi");
+        let found = asgi.as_ref().ok().and_then(Option::as_ref).map(|asgi| asgi.routes.clone()).unwrap_or_default();
+        let around = Surroundings { upstream: &upstream, found: &found };
+        let routes = routes::read(&file, &tables, &around, &mut layers);
         let mut report = Self {
             settings: None,
             problems: Problems::default(),
@@ -60,21 +69,33 @@ impl Report {
             routes: tables.iter().map(toml_file::Node::to_json).collect(),
             found: Vec::new(),
         };
-        if let Ok(Some(asgi)) = django.item::<Asgi>("asgi") {
-            report.notes = not_run(&asgi);
-            report.found = asgi.routes;
+        if let Ok(Some(asgi)) = &asgi {
+            report.notes = not_run(asgi);
         }
         // Without the project's own word everything else would seem to be missing, too.
         if !unreadable && !nothing_was_said(&django, &mut layers) {
-            report.fill(&mut layers, &django, routes, tables.len());
+            let sockets = match () {
+                () if tables.iter().any(|table| !route_proxy::is_proxied(table)) => Sockets::Here,
+                () if upstream.is_stated || !tables.is_empty() => Sockets::Django,
+                () => Sockets::None,
+            };
+            report.fill(&mut layers, &django, routes, &around, sockets);
         }
+        report.found = found;
         report.effective = layers.values.effective();
         report.problems = layers.problems;
         report.notes.append(&mut layers.notes);
         report
     }
 
-    fn fill(&mut self, layers: &mut Layers, django: &Django, routes: Vec<(RouteOptions, Origin)>, tables: usize) {
+    fn fill(
+        &mut self,
+        layers: &mut Layers,
+        django: &Django,
+        routes: Vec<(RouteOptions, Origin)>,
+        around: &Surroundings<'_>,
+        sockets: Sockets,
+    ) {
         let mut blockers = Blockers::default();
         let database = database::read(layers, django);
         let access_token = simple_jwt::read(layers, django, &mut blockers);
@@ -82,29 +103,36 @@ impl Report {
         let mut http = http::read(layers, django, &mut blockers);
         let views = ticket_view::read(layers, django, &access_token, &mut blockers);
         (http.views, self.ticket_view) = serve(layers, views, blockers);
-        let around = cache::Surroundings {
+        let tickets = cache::Surroundings {
             issues: !http.views.is_empty(),
             debug: layers.values.boolean("debug", false),
             database: database.as_ref(),
         };
-        let cache = cache::read(layers, django, &around);
-        let websocket = websocket::read(layers, django, tables > 0);
+        let cache = cache::read(layers, django, &tickets);
+        let websocket = websocket::read(layers, django, sockets);
         let server = server::read(layers);
-        if tables == 0 {
+        if let Some(upstream) = &around.upstream.options {
+            let origin = layers.values.origin("upstream.url").clone();
+            upstream::check_loop(&server.bind, &upstream.servers, &origin, layers);
+        }
+        if sockets == Sockets::None {
             if http.views.is_empty() {
-                let problem =
-                    Problem::new(Code::NothingToServe, "there is no [[route]], and the ticket view is not served");
-                layers.problems.push(problem.mend("[[route]]\npath = \"ws/chat/\""));
+                let problem = Problem::new(Code::NothingToServe, NOTHING_TO_SERVE);
+                layers.problems.push(problem.mend(MEND_NOTHING_TO_SERVE));
             } else {
                 layers
                     .notes
                     .push("there is no [[route]]: tickets are issued, but no socket is admitted here".to_owned());
             }
         }
-        let routes = routes.into_iter().map(|(route, _)| route).collect();
+        let mut routes: Vec<_> = routes.into_iter().map(|(route, _)| route).collect();
+        if around.upstream.is_stated {
+            routes.extend(route_proxy::of_django(around, layers));
+        }
+        let upstream = around.upstream.options.clone();
         if let (Some(database), Some(user), Some(cache)) = (database, user, cache) {
             self.settings =
-                Some(Settings { server, access_token, user, database, cache, http, websocket, upstream: None, routes });
+                Some(Settings { server, access_token, user, database, cache, http, websocket, upstream, routes });
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     layer::Layers,
     origin::Origin,
     problem::{Code, Problem},
+    route_proxy::{self, Surroundings},
     toml_file::{Entry, Node, NodeValue},
 };
 use crate::{
@@ -15,26 +16,20 @@ use crate::{
 };
 
 /// What a route may say in this version.
-const ROUTE_NAMES: [&str; 3] = ["path", "regex", "receive"];
+const ROUTE_NAMES: [&str; 7] = ["path", "regex", "receive", "proxy", "auth", "hold", "hold_buffer"];
 /// What is planned for a route, and refused until it does something.
-const ROUTE_LATER: [&str; 11] = [
-    "groups",
-    "ask",
-    "events",
-    "proxy",
-    "auth",
-    "hold",
-    "on_connect",
-    "on_disconnect",
-    "send",
-    "timeout",
-    "subprotocols",
-];
+const ROUTE_LATER: [&str; 8] =
+    ["groups", "ask", "events", "on_connect", "on_disconnect", "send", "timeout", "subprotocols"];
 const RECEIVE_NAMES: [&str; 2] = ["when", "reply"];
 const RECEIVE_LATER: [&str; 5] = ["group_send", "channel_send", "ask", "event", "send"];
 
 /// Reads the tables; each route that is good, with its place.
-pub(super) fn read(file: &str, tables: &[Node], layers: &mut Layers) -> Vec<(RouteOptions, Origin)> {
+pub(super) fn read(
+    file: &str,
+    tables: &[Node],
+    around: &Surroundings<'_>,
+    layers: &mut Layers,
+) -> Vec<(RouteOptions, Origin)> {
     let mut routes = Vec::new();
     for table in tables {
         let origin = Origin::File { path: file.to_owned(), line: table.line };
@@ -42,7 +37,7 @@ pub(super) fn read(file: &str, tables: &[Node], layers: &mut Layers) -> Vec<(Rou
             layers.problems.push(Problem::new(Code::Route, "a route is a table").at(&origin).mend("[[route]]"));
             continue;
         };
-        let reader = Reader { file, layers: &mut *layers };
+        let reader = Reader { file, around, layers: &mut *layers };
         if let Some(route) = reader.route(entries, &origin) {
             routes.push((route, origin));
         }
@@ -52,6 +47,7 @@ pub(super) fn read(file: &str, tables: &[Node], layers: &mut Layers) -> Vec<(Rou
 
 struct Reader<'a> {
     file: &'a str,
+    around: &'a Surroundings<'a>,
     layers: &'a mut Layers,
 }
 
@@ -96,6 +92,10 @@ impl Reader<'_> {
             }
         };
         self.check(&pattern, &receive, origin);
+        let proxy = route_proxy::read(entries, &pattern, self.file, self.around, self.layers);
+        if route_proxy::has_proxy(entries) {
+            return Some(RouteOptions { pattern, kind: RouteKind::Proxy(proxy?) });
+        }
         Some(RouteOptions { pattern, kind: RouteKind::Declared(receive) })
     }
 

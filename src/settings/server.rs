@@ -9,9 +9,12 @@ use super::{
 };
 use crate::server::{LimitOptions, ServerOptions};
 
+/// Where it listens by itself.
+pub(super) const DEFAULT_BIND: &str = "127.0.0.1:8001";
+
 /// Fills in the options.
 pub(super) fn read(layers: &mut Layers) -> ServerOptions {
-    let bind = layers.values.text_or("bind", "127.0.0.1:8001");
+    let bind = layers.values.text_or("bind", DEFAULT_BIND);
     if !is_address(&bind) {
         let sentence = format!("`bind` takes an address and a port, not {bind:?}");
         let problem = Problem::new(Code::BadValue, sentence).at(layers.values.origin("bind"));

@@ -27,7 +27,7 @@ pub(crate) struct Sources {
     pub(crate) cache_url: Option<String>,
     /// `--channel-layer-url URL`.
     pub(crate) channel_layer_url: Option<String>,
-    /// `--upstream URL`.
+    /// `--upstream URL`, several joined with commas.
     pub(crate) upstream: Option<String>,
     /// `--allow-local`: tickets in this process's own memory, although `DEBUG` is off.
     pub(crate) allow_local: bool,

@@ -15,16 +15,26 @@ const MEND: &str = "[websocket]\n\
                     # or a list as OriginValidator takes it: [\"https://example.com\"]\n\
                     # or \"not_checked\", where the project has no origin validator";
 
-/// Fills in the options. The origin policy matters only where there are sockets to open.
-pub(super) fn read(layers: &mut Layers, django: &Django, has_routes: bool) -> WebSocketOptions {
+/// Who answers the sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sockets {
+    None,
+    /// Django alone, whose own validator sees every handshake, too.
+    Django,
+    /// Some are answered here.
+    Here,
+}
+
+/// Fills in the options. The origin policy has to be known only where sockets are answered here.
+pub(super) fn read(layers: &mut Layers, django: &Django, sockets: Sockets) -> WebSocketOptions {
     let default = WebSocketOptions::default();
     let origins = match origins(layers, django) {
         Ok(origins) => origins,
         Err(problem) => {
-            if has_routes {
+            if sockets == Sockets::Here || problem.code != Code::OriginsUnknown {
                 layers.problems.push(problem);
             }
-            OriginPolicy::Allowed(Vec::new())
+            if sockets == Sockets::Django { OriginPolicy::NotChecked } else { OriginPolicy::Allowed(Vec::new()) }
         }
     };
     check_subprotocols(layers);

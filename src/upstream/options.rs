@@ -21,6 +21,9 @@ pub(crate) struct UpstreamOptions {
 }
 
 impl UpstreamOptions {
+    /// `health_interval` with a `health_path`.
+    pub(crate) const ASKING: Duration = Duration::from_secs(5);
+
     /// The defaults, for these servers.
     pub(crate) const fn new(servers: Vec<Address>) -> Self {
         Self {

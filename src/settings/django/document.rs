@@ -9,6 +9,7 @@ use super::{
     super::problem::{Code, Problem},
     NEW_DOCUMENT,
 };
+use crate::consumer::RoutePattern;
 
 /// The version of the document that is read here.
 const SCHEMA: u64 = 1;
@@ -195,8 +196,20 @@ pub(in super::super) struct AsgiRoute {
     pub(in super::super) middleware: Vec<String>,
     #[serde(default)]
     pub(in super::super) auth: String,
+    /// The class of `JwtAuthMiddleware` or of its subclass, where one is among the middleware.
+    #[serde(default)]
+    pub(in super::super) ticket_middleware: Option<String>,
+    /// The methods of it that a subclass replaces.
     #[serde(default)]
     pub(in super::super) overridden: Vec<String>,
+}
+
+impl AsgiRoute {
+    /// The pattern, as a `[[route]]` would have it.
+    pub(in super::super) fn pattern(&self) -> Option<RoutePattern> {
+        let path = self.path.clone().map(RoutePattern::Path);
+        path.or_else(|| self.regex.clone().map(RoutePattern::Regex))
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,7 @@ mod error_page;
 mod problems;
 mod projects;
 mod shown;
+mod upstream;
 mod without_django;
 
 use std::fs;

@@ -1,0 +1,181 @@
+//! `[upstream]`, and routes that are passed on to it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{super::Report, ENOUGH, Given, document, problems, toml};
+use crate::{
+    consumer::{RouteKind, RoutePattern},
+    upstream::{HoldOptions, ProxyOptions, RouteAuth},
+    websocket::OriginPolicy,
+};
+
+const UPSTREAM: &str = "[upstream]\nurl = \"http://127.0.0.1:8000\"\n";
+const CHAT: &str = "ws/chat/<str:room>/";
+
+/// Each proxied route, as written, with what is said of it.
+fn proxies(report: &Report) -> Vec<(String, ProxyOptions)> {
+    let routes = &report.settings.as_ref().expect("settings").routes;
+    let proxied = routes.iter().filter_map(|route| {
+        let (RoutePattern::Path(text) | RoutePattern::Regex(text)) = &route.pattern;
+        if let RouteKind::Proxy(proxy) = &route.kind { Some((text.clone(), proxy.clone())) } else { None }
+    });
+    proxied.collect()
+}
+
+fn to_upstream(auth: RouteAuth) -> ProxyOptions {
+    ProxyOptions { upstream: None, auth, hold: None }
+}
+
+fn routes(routes: Value) -> impl FnOnce(&mut Value) {
+    move |document| document["items"]["asgi"]["value"]["routes"] = routes
+}
+
+#[test]
+fn one_flag_puts_it_before_a_whole_project() {
+    let environment = [("SLUICEGATE_UPSTREAM", "http://web-1:8000, unix:/run/django.sock")];
+    let document = Some(super::DOCUMENT.to_owned());
+    let report = Given { document, environment: &environment, ..Given::default() }.read();
+    assert_eq!(problems(&report), "");
+    assert_eq!(proxies(&report), [(CHAT.to_owned(), to_upstream(RouteAuth::Ticket))]);
+    let upstream = report.settings.unwrap().upstream.unwrap();
+    let shown: Vec<_> = upstream.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["http://web-1:8000", "unix:/run/django.sock"]);
+    assert_eq!((upstream.timeout.as_secs(), upstream.connect_timeout.as_secs()), (60, 3));
+    assert_eq!((upstream.health_path, upstream.health_interval.as_secs()), (None, 1));
+}
+
+#[test]
+fn the_routes_of_the_project_come_after_those_of_the_file() {
+    let found = routes(json!([
+        {"path": CHAT, "auth": "ticket"},
+        {"regex": "^ws/session/$", "auth": "none"},
+        {"path": "ws/own/", "auth": "ticket", "overridden": ["auth"]},
+    ]));
+    let report = document(&format!("{UPSTREAM}[[route]]\npath = \"ws/declared/\"\n"), found);
+    assert_eq!(problems(&report), "");
+    let expected = [
+        (CHAT.to_owned(), to_upstream(RouteAuth::Ticket)),
+        ("^ws/session/$".to_owned(), to_upstream(RouteAuth::Untouched)),
+        ("ws/own/".to_owned(), to_upstream(RouteAuth::Untouched)),
+    ];
+    assert_eq!(proxies(&report), expected);
+    let first = &report.settings.unwrap().routes[0];
+    assert_eq!(first.pattern, RoutePattern::Path("ws/declared/".to_owned()));
+}
+
+#[test]
+fn from_a_pattern_that_cannot_be_matched_on_sockets_are_untouched() {
+    let found = routes(json!([
+        {"path": "ws/a/", "auth": "ticket"},
+        {"path": "ws/<hex:b>/", "auth": "ticket", "consumer": "mysite.consumers.B"},
+        {"path": "ws/c/", "auth": "ticket"},
+    ]));
+    let report = document(UPSTREAM, found);
+    assert_eq!(problems(&report), "");
+    assert_eq!(proxies(&report), [("ws/a/".to_owned(), to_upstream(RouteAuth::Ticket))]);
+    let note = report.notes.iter().find(|note| note.contains("mysite.consumers.B")).unwrap();
+    assert!(note.contains("passed on untouched"), "{note}");
+}
+
+#[test]
+fn a_route_takes_its_auth_from_the_route_of_the_project_that_is_written_like_it() {
+    let report = document(&format!("{UPSTREAM}[[route]]\npath = \"{CHAT}\"\nproxy = true\nhold = \"30s\"\n"), |_| {});
+    assert_eq!(problems(&report), "");
+    let hold = HoldOptions { time: Duration::from_secs(30), buffer: HoldOptions::DEFAULT_BUFFER };
+    let held = ProxyOptions { hold: Some(hold), ..to_upstream(RouteAuth::Ticket) };
+    assert_eq!(proxies(&report)[0], (CHAT.to_owned(), held));
+
+    let other = format!("{UPSTREAM}[[route]]\npath = \"ws/other/\"\nproxy = true\n");
+    let said = problems(&document(&other, |_| {}));
+    assert!(said.starts_with("E060 sluicegate.toml:5: whether JwtAuthMiddleware stands before"), "{said}");
+    let report = document(&format!("{other}auth = \"none\"\n"), |_| {});
+    assert_eq!(problems(&report), "");
+    assert_eq!(proxies(&report)[0], ("ws/other/".to_owned(), to_upstream(RouteAuth::Untouched)));
+}
+
+#[test]
+fn a_route_may_have_servers_of_its_own() {
+    let route = "[[route]]\npath = \"ws/\"\nproxy = [\"ws://a:1\", \"http://b:2\"]\nauth = \"ticket\"\n";
+    let report = document(&format!("[upstream]\ntimeout = 5\n{route}"), |_| {});
+    assert_eq!(problems(&report), "");
+    let (_, proxy) = proxies(&report).remove(0);
+    let own = proxy.upstream.unwrap();
+    assert_eq!((own.servers.len(), own.timeout.as_secs()), (2, 5));
+    let settings = report.settings.unwrap();
+    assert_eq!((settings.upstream, settings.routes.len()), (None, 1));
+}
+
+#[test]
+fn hold_holds_for_every_socket_unless_a_route_says_otherwise() {
+    let text = format!(
+        "{UPSTREAM}hold = \"1m\"\nhold_buffer = \"1 MiB\"\n[[route]]\npath = \"{CHAT}\"\nproxy = true\nhold = false\n\
+         [[route]]\npath = \"ws/other/\"\nproxy = true\nauth = \"none\"\nhold_buffer = 7\n"
+    );
+    let report = document(&text, |_| {});
+    assert_eq!(problems(&report), "");
+    let time = Duration::from_mins(1);
+    let held = |auth, buffer| ProxyOptions { hold: Some(HoldOptions { time, buffer }), ..to_upstream(auth) };
+    let expected = [
+        (CHAT.to_owned(), to_upstream(RouteAuth::Ticket)),
+        ("ws/other/".to_owned(), held(RouteAuth::Untouched, 7)),
+        (CHAT.to_owned(), held(RouteAuth::Ticket, 1 << 20)),
+        (String::new(), held(RouteAuth::Untouched, 1 << 20)),
+    ];
+    assert_eq!(proxies(&report), expected);
+}
+
+#[test]
+fn where_django_answers_every_socket_its_own_validator_checks_their_origins() {
+    let unknown = |document: &mut Value| document["items"]["asgi"]["value"]["origins"] = json!({"kind": "unknown"});
+    let report = document(UPSTREAM, unknown);
+    assert_eq!(problems(&report), "");
+    assert_eq!(report.settings.unwrap().websocket.origins, OriginPolicy::NotChecked);
+    let declared = format!("{UPSTREAM}[[route]]\npath = \"ws/declared/\"\n");
+    assert!(problems(&document(&declared, unknown)).starts_with("E050: "));
+    // What is known holds for the sockets whose ticket is redeemed here.
+    let known = document(UPSTREAM, |_| {}).settings.unwrap().websocket.origins;
+    assert!(matches!(known, OriginPolicy::Allowed(hosts) if hosts.len() == 2));
+}
+
+#[test]
+fn with_an_upstream_nothing_else_has_to_be_served() {
+    let toml_alone = |extra: &str| {
+        let top = ENOUGH.split("[websocket]").next().unwrap();
+        problems(&toml(&format!("{top}[ticket]\nserve = false\n{extra}")))
+    };
+    assert!(toml_alone("").starts_with("E061: "));
+    assert_eq!(toml_alone(UPSTREAM), "");
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line() {
+    let mend = "proxy = true        # or a URL such as \"http://127.0.0.1:8000\", or a list of them";
+    let cases = [
+        ("proxy = 1\nauth = \"none\"", format!("E003 sluicegate.toml:5: `route.proxy` takes true, an address or a list of addresses\n    {mend}")),
+        ("auth = \"none\"", format!("E060 sluicegate.toml:5: `route.auth` is about a route that is passed on, and this one has no `proxy`\n    {mend}")),
+        ("proxy = true\nauth = \"none\"\nhold_buffer = 1", "E060 sluicegate.toml:7: `route.hold_buffer` needs a `hold`\n    hold = \"30s\"".to_owned()),
+        ("proxy = true\nauth = \"none\"\nhold = \"soon\"", "E003 sluicegate.toml:7: `route.hold` takes a number of seconds, or a text such as \"30s\" or \"5m\", or false\n    hold = \"30s\"".to_owned()),
+        ("proxy = \"http://127.0.0.1:8001\"\nauth = \"none\"", "E062 sluicegate.toml:5: http://127.0.0.1:8001 is where sluicegate itself listens, so requests would go round in a loop\n    --bind 127.0.0.1:8001 --upstream http://127.0.0.1:8000        # Django's own port".to_owned()),
+        ("proxy = true\nauth = \"none\"\nreceive = { reply = 1 }", "E060 sluicegate.toml:7: a route has a `proxy` or a `receive`: either Django's consumer answers, or this table".to_owned()),
+    ];
+    for (lines, expected) in cases {
+        let text = format!("{UPSTREAM}[[route]]\npath = \"ws/\"\n{lines}\n");
+        assert_eq!(problems(&document(&text, |_| {})), expected, "{lines}");
+    }
+    let said = problems(&document("[[route]]\npath = \"ws/\"\nproxy = true\nauth = \"none\"\n", |_| {}));
+    assert!(
+        said.starts_with("E060 sluicegate.toml:3: `proxy = true` passes sockets on to [upstream], and there is none"),
+        "{said}"
+    );
+    for (line, word) in [
+        ("url = \"127.0.0.1:8000\"", "is no URL such as"),
+        ("url = \"http://localhost:8001\"", "loop"),
+        ("url = \"http://h\"\ntimeout = 0", "`upstream.timeout` of zero"),
+        ("url = \"http://h\"\nhealth_path = \"health\"", "starts with a slash"),
+    ] {
+        let said = problems(&document(&format!("[upstream]\n{line}\n"), |_| {}));
+        assert!(said.starts_with("E062 sluicegate.toml:") && said.contains(word), "{said}");
+    }
+}
