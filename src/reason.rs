@@ -36,13 +36,21 @@ pub enum Reason {
     UnavailableDatabase,
     /// The channel layer did not answer in time.
     UnavailableLayer,
+    /// No server of `[upstream]` accepts a connection.
+    UnavailableUpstream,
+    /// Django did not accept the handshake: its own status reaches the client.
+    UpstreamRefused,
+    /// Django's answer was none, or broke off.
+    UpstreamFailed,
+    /// Django did not answer in time.
+    UpstreamTimeout,
     /// The process is shutting down.
     Draining,
 }
 
 impl Reason {
     /// Every reason, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::TicketMissing,
         Self::TicketMalformed,
         Self::TicketInvalid,
@@ -57,6 +65,10 @@ impl Reason {
         Self::UnavailableCache,
         Self::UnavailableDatabase,
         Self::UnavailableLayer,
+        Self::UnavailableUpstream,
+        Self::UpstreamRefused,
+        Self::UpstreamFailed,
+        Self::UpstreamTimeout,
         Self::Draining,
     ];
 
@@ -78,6 +90,10 @@ impl Reason {
             Self::UnavailableCache => "unavailable_cache",
             Self::UnavailableDatabase => "unavailable_database",
             Self::UnavailableLayer => "unavailable_layer",
+            Self::UnavailableUpstream => "unavailable_upstream",
+            Self::UpstreamRefused => "upstream_refused",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamTimeout => "upstream_timeout",
             Self::Draining => "draining",
         }
     }
@@ -104,6 +120,10 @@ impl Reason {
                 "The database does not answer, and the ticket is used up. Try again later, with a new ticket."
             }
             Self::UnavailableLayer => "The channel layer does not answer. Try again later.",
+            Self::UnavailableUpstream => "The application server cannot be reached. Try again later.",
+            Self::UpstreamRefused => "The application does not accept this WebSocket.",
+            Self::UpstreamFailed => "The application server's answer cannot be read.",
+            Self::UpstreamTimeout => "The application server does not answer. Try again later.",
             Self::Draining => "The server is shutting down. Try again later.",
         }
     }

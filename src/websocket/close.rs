@@ -1,5 +1,7 @@
 //! Close frames: their codes, and the code of each refusal.
 
+use http::StatusCode;
+
 use crate::reason::Reason;
 
 /// A close frame's content. The code is one that may be sent ([`is_valid_code`]).
@@ -10,6 +12,8 @@ pub(crate) struct CloseFrame {
 }
 
 impl CloseFrame {
+    /// `Protocol Error`.
+    pub(crate) const PROTOCOL_ERROR: u16 = 1002;
     /// `Service Restart`: what uvicorn sends when it stops.
     pub(crate) const SERVICE_RESTART: u16 = 1012;
     /// `Try Again Later`: the peer reads more slowly than messages come.
@@ -32,6 +36,17 @@ impl CloseFrame {
     pub(crate) fn refusal(reason: Reason) -> Self {
         Self::new(refusal_code(reason), reason.code())
     }
+
+    /// The same where Django refused with `status`.
+    pub(crate) fn upstream_refused(status: StatusCode) -> Self {
+        let code = match status.as_u16() {
+            404 => 4404,
+            429 => 4429,
+            500.. => 4503,
+            _ => refusal_code(Reason::UpstreamRefused),
+        };
+        Self::new(code, Reason::UpstreamRefused.code())
+    }
 }
 
 /// Whether a close frame may carry `code`. Matches websockets, frames.py, `Close.check` with `EXTERNAL_CLOSE_CODES`.
@@ -44,13 +59,16 @@ const fn refusal_code(reason: Reason) -> u16 {
     match reason {
         Reason::BadHandshake => 4400,
         Reason::TicketMissing | Reason::TicketMalformed | Reason::TicketInvalid => 4401,
-        Reason::UserNotFound | Reason::UserInactive | Reason::OriginRefused => 4403,
+        Reason::UserNotFound | Reason::UserInactive | Reason::OriginRefused | Reason::UpstreamRefused => 4403,
         Reason::NoRoute => 4404,
         Reason::LimitUser | Reason::LimitAddress => 4429,
         Reason::LimitConnections
         | Reason::UnavailableCache
         | Reason::UnavailableDatabase
         | Reason::UnavailableLayer
+        | Reason::UnavailableUpstream
+        | Reason::UpstreamFailed
+        | Reason::UpstreamTimeout
         | Reason::Draining => 4503,
     }
 }

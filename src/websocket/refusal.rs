@@ -100,14 +100,18 @@ const fn status(reason: Reason) -> StatusCode {
         | Reason::TicketInvalid
         | Reason::UserNotFound
         | Reason::UserInactive
-        | Reason::OriginRefused => StatusCode::FORBIDDEN,
+        | Reason::OriginRefused
+        | Reason::UpstreamRefused => StatusCode::FORBIDDEN,
         Reason::NoRoute => StatusCode::NOT_FOUND,
         Reason::BadHandshake => StatusCode::BAD_REQUEST,
         Reason::LimitUser | Reason::LimitAddress => StatusCode::TOO_MANY_REQUESTS,
+        Reason::UpstreamFailed => StatusCode::BAD_GATEWAY,
+        Reason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Reason::LimitConnections
         | Reason::UnavailableCache
         | Reason::UnavailableDatabase
         | Reason::UnavailableLayer
+        | Reason::UnavailableUpstream
         | Reason::Draining => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -126,7 +130,9 @@ mod tests {
             let response = Refusal::from(reason).response();
             let expected = match reason.code() {
                 code if code.starts_with("ticket_") || code.starts_with("user_") => 403,
-                "origin_refused" => 403,
+                "origin_refused" | "upstream_refused" => 403,
+                "upstream_failed" => 502,
+                "upstream_timeout" => 504,
                 "no_route" => 404,
                 "bad_handshake" => 400,
                 "limit_user" | "limit_address" => 429,
