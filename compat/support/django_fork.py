@@ -12,6 +12,7 @@ import ctypes
 import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -39,6 +40,9 @@ def child(order, answer):
     os.dup2(log, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.setsid()
+    # A socket takes a descriptor, and there may be thousands.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.environ.update(order["env"])
     os.chdir(order["project"])
     sys.path.insert(0, order["project"])
