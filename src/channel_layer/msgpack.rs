@@ -9,15 +9,6 @@ const MAX_DEPTH: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotMsgpack;
 
-/// Appends `value`.
-///
-/// # Errors
-///
-/// What `packb` raises on, by name; and keys that Python would write but not read.
-pub(super) fn write(out: &mut Vec<u8>, value: &Value) -> Result<(), &'static str> {
-    write_nested(out, value, 0)
-}
-
 fn write_nested(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), &'static str> {
     if depth > MAX_DEPTH {
         return Err("containers so deep within one another");
@@ -62,7 +53,11 @@ fn write_nested(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), &'
     Ok(())
 }
 
-/// The entries of a map whose head stands already.
+/// Appends the entries of a map whose head stands already.
+///
+/// # Errors
+///
+/// What `packb` raises on, by name; and keys that Python would write but not read.
 pub(super) fn write_entries(out: &mut Vec<u8>, entries: &[(Value, Value)], depth: usize) -> Result<(), &'static str> {
     for (key, value) in entries {
         if !matches!(key, Value::Str(_) | Value::Bytes(_)) {
@@ -336,7 +331,7 @@ mod tests {
 
     fn packed(value: &Value) -> Vec<u8> {
         let mut out = Vec::new();
-        write(&mut out, value).unwrap();
+        write_nested(&mut out, value, 0).unwrap();
         out
     }
 
@@ -372,7 +367,8 @@ mod tests {
     #[test]
     fn containers_are_as_deep_as_in_python() {
         let nested = |depth| (0..depth).fold(Value::Nil, |value, _| Value::Array(vec![value]));
-        assert!(write(&mut Vec::new(), &nested(1024)).is_ok() && write(&mut Vec::new(), &nested(1025)).is_err());
+        assert!(write_nested(&mut Vec::new(), &nested(1024), 0).is_ok());
+        assert!(write_nested(&mut Vec::new(), &nested(1025), 0).is_err());
         let bytes = |depth| [vec![0x91; depth], vec![0]].concat();
         assert!(read(&bytes(1024)).is_ok() && read(&bytes(1025)).is_err());
     }
@@ -385,7 +381,7 @@ mod tests {
             Value::Map(vec![(1.into(), 1.into())]),
             Value::LoneSurrogates,
         ] {
-            assert!(write(&mut Vec::new(), &value).is_err(), "{value:?}");
+            assert!(write_nested(&mut Vec::new(), &value, 0).is_err(), "{value:?}");
         }
     }
 

@@ -54,7 +54,7 @@ impl Default for ChannelLayerOptions {
             backend: LayerBackend::Redis,
             hosts: vec![Host::new("localhost", 6379)],
             prefix: "asgi".to_owned(),
-            expiry: Duration::from_secs(60),
+            expiry: Duration::from_mins(1),
             group_expiry: Duration::from_hours(24),
             capacity: 100,
             channel_capacity: Vec::new(),

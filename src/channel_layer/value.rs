@@ -61,21 +61,6 @@ impl Value {
             _ => None,
         }
     }
-
-    /// `type(value).__name__`.
-    pub(super) const fn type_name(&self) -> &'static str {
-        match self {
-            Self::Nil => "NoneType",
-            Self::Bool(_) => "bool",
-            Self::Int(_) => "int",
-            Self::Float(_) => "float",
-            Self::Str(_) | Self::LoneSurrogates => "str",
-            Self::Bytes(_) => "bytes",
-            Self::Array(_) => "list",
-            Self::Map(_) => "dict",
-            Self::Ext(..) => "ExtType",
-        }
-    }
 }
 
 impl From<&str> for Value {

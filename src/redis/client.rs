@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    RedisOptions,
+    Dedicated, RedisOptions,
     error::{Cause, RedisError},
     link::{InsteadOfGetDel, Link},
     primary::Primary,
@@ -75,6 +75,29 @@ impl Redis {
     /// [`RedisError`]; after [`Cause::Lost`] and [`Cause::TimedOut`] the command may have been executed.
     pub(crate) async fn send<T: FromRedisValue>(&self, command: &Cmd, name: &'static str) -> Result<T, RedisError> {
         self.with_link(async |link: &Link| link.send(command, name).await).await
+    }
+
+    /// Sends the commands of `pipeline` in one write, once, and waits for their answers. `name` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); after an error that Redis answered, the other commands were executed.
+    pub(crate) async fn send_all<T: FromRedisValue>(
+        &self,
+        pipeline: &Pipeline,
+        name: &'static str,
+    ) -> Result<T, RedisError> {
+        self.with_link(async |link: &Link| link.send_all(pipeline, name).await).await
+    }
+
+    /// A connection of the caller's own, for a command that waits: nothing is before or behind it, and it has no time
+    /// limit.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`] if it cannot be made within the time limit.
+    pub(crate) async fn dedicated(&self) -> Result<Dedicated, RedisError> {
+        self.shared.primary.open(self.shared.timeout).await.map(Dedicated::new)
     }
 
     /// The value of `key`, which is deleted with it: of several callers one gets it.

@@ -1,6 +1,7 @@
 //! One connection from Django's location forms: plain, TLS, unix socket, Sentinel; time-outs and reconnect.
 
 mod client;
+mod dedicated;
 mod error;
 mod link;
 mod options;
@@ -9,5 +10,6 @@ mod stream;
 mod tls;
 
 pub(crate) use client::Redis;
+pub(crate) use dedicated::Dedicated;
 pub(crate) use error::{Cause, RedisError};
 pub(crate) use options::{RedisAddress, RedisOptions, RedisTls, RedisTopology};

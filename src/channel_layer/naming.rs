@@ -1,0 +1,94 @@
+//! How the channels of this process are called.
+
+use uuid::Uuid;
+
+/// The names that a layer gives, and the numbers behind them: what follows the process's own part is one in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// `specific.<client>!<32 hex>`: channels_redis 4.3, core.py, `new_channel`. There is one client prefix for each queue
+    /// of this process; a number's remainder tells which one it has.
+    Queues(Vec<String>),
+    /// `<prefix>specific.<32 hex>`: channels_redis 4.3, pubsub.py, `new_channel`. The first half of the digits is this
+    /// process's, so that one pattern fits all of its channels.
+    Halves { prefix: String, client: u64 },
+    /// `specific.inmemory!<32 hex>`: channels 4.3, layers.py, `InMemoryChannelLayer.new_channel`, which has 12 letters.
+    InMemory,
+}
+
+impl Naming {
+    /// Client prefixes of `count` queues, as `uuid.uuid4().hex` makes them.
+    pub(super) fn queues(count: usize) -> Self {
+        Self::Queues((0..count.max(1)).map(|_| Uuid::new_v4().simple().to_string()).collect())
+    }
+
+    /// What the names of channels begin with, up to and with the `!`: one for each queue.
+    pub(super) fn prefixes(&self) -> Vec<String> {
+        match self {
+            Self::Queues(clients) => clients.iter().map(|client| format!("specific.{client}!")).collect(),
+            Self::Halves { .. } | Self::InMemory => Vec::new(),
+        }
+    }
+
+    /// A number that no channel has had.
+    pub(super) fn new_id(&self) -> u128 {
+        let id = Uuid::new_v4().as_u128();
+        match self {
+            Self::Halves { .. } => id & u128::from(u64::MAX),
+            Self::Queues(_) | Self::InMemory => id,
+        }
+    }
+
+    /// The channel's name.
+    pub(super) fn name(&self, id: u128) -> String {
+        match self {
+            Self::Queues(clients) => format!("specific.{}!{id:032x}", clients[self.queue(id)]),
+            Self::Halves { prefix, client } => format!("{prefix}specific.{client:016x}{id:016x}"),
+            Self::InMemory => format!("specific.inmemory!{id:032x}"),
+        }
+    }
+
+    /// The number of a name that this process gave, whether or not it is still in use.
+    pub(super) fn id(&self, name: &str) -> Option<u128> {
+        let digits = match self {
+            Self::Queues(_) | Self::InMemory => name.split_once('!')?.1,
+            Self::Halves { .. } => name.get(name.len().checked_sub(16)?..)?,
+        };
+        let id = u128::from_str_radix(digits, 16).ok()?;
+        // Signs and other spellings of the same number are nobody's name.
+        (self.name(id) == name).then_some(id)
+    }
+
+    /// Which of the queues the channel's messages are in.
+    fn queue(&self, id: u128) -> usize {
+        match self {
+            Self::Queues(clients) => usize::try_from(id % clients.len() as u128).unwrap_or(0),
+            Self::Halves { .. } | Self::InMemory => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_leads_back_to_its_number() {
+        for naming in [Naming::queues(3), Naming::Halves { prefix: "asgi".to_owned(), client: 0xabc }, Naming::InMemory]
+        {
+            let id = naming.new_id();
+            let name = naming.name(id);
+            assert_eq!(naming.id(&name), Some(id), "{name}");
+            for other in [&name[1..], &name[..name.len() - 1], &format!("{name}0"), &name.to_uppercase(), "", "é!é"] {
+                assert_eq!(naming.id(other), None, "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_have_the_form_of_channels_redis() {
+        let name = Naming::queues(1).name(1);
+        assert_eq!((name.len(), &name[..9], &name[41..]), (74, "specific.", "!00000000000000000000000000000001"));
+        let naming = Naming::Halves { prefix: "asgi".to_owned(), client: 0xabc };
+        assert_eq!(naming.name(1), "asgispecific.0000000000000abc0000000000000001");
+    }
+}
