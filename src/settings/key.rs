@@ -195,6 +195,7 @@ pub(super) const KEYS: &[Key] = &[
     read("limits.header_bytes", Kind::Bytes, ""),
     read("limits.url_bytes", Kind::Bytes, ""),
     read("limits.handshake_timeout", Kind::Seconds, ""),
+    read("limits.send_timeout", Kind::Seconds, ""),
     read("limits.connections", COUNT, ""),
     read("limits.connections_per_user", COUNT, ""),
     read("limits.connections_per_address", COUNT, ""),

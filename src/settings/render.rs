@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{TicketViewState, key::State, mask::masked, report::Report};
+use super::{Settings, TicketViewState, key::State, mask::masked, report::Report};
 
 /// The whole report. What cannot be written in `sluicegate.toml` stands in comments.
 pub(crate) fn render(report: &Report) -> String {
@@ -53,6 +53,19 @@ fn remarks(report: &Report) -> String {
                 remark(reason);
             }
         }
+    }
+    let mut sockets = report.sockets().peekable();
+    if sockets.peek().is_some() {
+        remark("Sockets, in the order in which routes are tried:");
+    }
+    for route in sockets {
+        remark(&format!("    {}: {route}", route.written()));
+        if let Some(replaced) = route.replaced() {
+            remark(&replaced.sentence);
+        }
+    }
+    if let Some(passed_on) = report.settings.as_ref().and_then(Settings::passed_on) {
+        remark(&passed_on);
     }
     report.notes.iter().for_each(|note| remark(&format!("Note: {note}")));
     report.problems.iter().for_each(|problem| remark(&format!("Problem: {problem}")));

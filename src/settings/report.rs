@@ -69,9 +69,13 @@ impl Report {
             routes: tables.iter().map(toml_file::Node::to_json).collect(),
             found: Vec::new(),
         };
-        if let Ok(Some(asgi)) = &asgi {
-            report.notes = not_run(asgi);
-        }
+        report.notes = match &asgi {
+            Ok(Some(asgi)) => not_run(asgi, upstream.is_stated),
+            _ if !upstream.is_stated => Vec::new(),
+            Ok(None) if django.present => vec![format!("no ASGI application was named, {ALL_UNTOUCHED}")],
+            Ok(None) => vec![format!("the project's ASGI application is not known, {ALL_UNTOUCHED}")],
+            Err(problem) => vec![format!("{}, {ALL_UNTOUCHED}", problem.sentence)],
+        };
         // Without the project's own word everything else would seem to be missing, too.
         if !unreadable && !nothing_was_said(&django, &mut layers) {
             let sockets = match () {
@@ -127,7 +131,8 @@ impl Report {
         }
         let mut routes: Vec<_> = routes.into_iter().map(|(route, _)| route).collect();
         if around.upstream.is_stated {
-            routes.extend(route_proxy::of_django(around, layers));
+            let found = route_proxy::of_django(around, &routes, layers);
+            routes.extend(found);
         }
         let upstream = around.upstream.options.clone();
         if let (Some(database), Some(user), Some(cache)) = (database, user, cache) {
@@ -137,9 +142,12 @@ impl Report {
     }
 }
 
+/// Without the routes of the ASGI application.
+const ALL_UNTOUCHED: &str = "so all its sockets are passed on untouched, and no ticket of theirs is redeemed here";
+
 /// What the project's ASGI application does by Python of its own, which nothing here runs.
-fn not_run(asgi: &Asgi) -> Vec<String> {
-    let replaced = asgi.routes.iter().flat_map(|route| &route.overridden);
+fn not_run(asgi: &Asgi, is_passed_on: bool) -> Vec<String> {
+    let replaced = asgi.routes.iter().filter(|_| !is_passed_on).flat_map(|route| &route.overridden);
     let mut sentences: Vec<String> = asgi.unsupported.clone();
     sentences.extend(replaced.map(|method| format!("the project's own {method} is not run here")));
     sentences.sort();

@@ -184,14 +184,18 @@ impl Reader<'_> {
 
 /// Who checks the ticket of a route of Django's. Where a subclass of `JwtAuthMiddleware` replaces a method, only its
 /// own Python knows what it lets in.
-fn auth_of(route: &AsgiRoute) -> RouteAuth {
+pub(super) fn auth_of(route: &AsgiRoute) -> RouteAuth {
     if route.auth == "ticket" && route.overridden.is_empty() { RouteAuth::Ticket } else { RouteAuth::Untouched }
 }
 
-/// The routes of the project's ASGI application, as proxies to `[upstream]`; they come after those of `[[route]]`. From
+/// The routes of the project's ASGI application, as proxies to `[upstream]`; they come after `stated`. From
 /// a pattern on that cannot be compiled here, all sockets go to Django untouched: an earlier route must not be passed
 /// over for a later one.
-pub(super) fn of_django(around: &Surroundings<'_>, layers: &mut Layers) -> Vec<RouteOptions> {
+pub(super) fn of_django(around: &Surroundings<'_>, stated: &[RouteOptions], layers: &mut Layers) -> Vec<RouteOptions> {
+    let is_stated = |pattern: &RoutePattern| stated.iter().any(|route| route.pattern == *pattern);
+    if is_stated(&RoutePattern::Regex(String::new())) {
+        return Vec::new();
+    }
     let hold = around.upstream.hold;
     let route = |pattern, auth| {
         let proxy = ProxyOptions { upstream: None, auth, hold };
@@ -201,7 +205,10 @@ pub(super) fn of_django(around: &Surroundings<'_>, layers: &mut Layers) -> Vec<R
     for found in around.found {
         let pattern = found.pattern();
         match pattern.as_ref().map_or_else(|| Err("it has no pattern".to_owned()), Route::compile) {
-            Ok(_) => routes.extend(pattern.map(|pattern| route(pattern, auth_of(found)))),
+            Ok(_) => {
+                let pattern = pattern.filter(|pattern| !is_stated(pattern));
+                routes.extend(pattern.map(|pattern| route(pattern, auth_of(found))));
+            }
             Err(sentence) => {
                 let consumer = found.consumer.as_deref().unwrap_or("a consumer");
                 layers.notes.push(format!(

@@ -55,7 +55,7 @@ fn limits(layers: &mut Layers) -> LimitOptions {
         header_bytes: size(values, "limits.header_bytes", default.header_bytes),
         url_bytes: size(values, "limits.url_bytes", default.url_bytes),
         handshake_timeout: values.seconds("limits.handshake_timeout", default.handshake_timeout),
-        send_timeout: default.send_timeout,
+        send_timeout: values.seconds("limits.send_timeout", default.send_timeout),
         connections: connections("limits.connections"),
         connections_per_user: connections("limits.connections_per_user"),
         connections_per_address: connections("limits.connections_per_address"),
@@ -69,9 +69,13 @@ fn limits(layers: &mut Layers) -> LimitOptions {
         let origin = values.origin("limits.connections_per_address");
         problems.push(Problem::new(Code::Limits, sentence).at(origin).mend(mend));
     }
-    if limits.handshake_timeout.is_zero() {
-        let sentence = "`limits.handshake_timeout` of zero would refuse everyone";
-        problems.push(Problem::new(Code::Limits, sentence).at(values.origin("limits.handshake_timeout")));
+    for (path, time) in
+        [("limits.handshake_timeout", limits.handshake_timeout), ("limits.send_timeout", limits.send_timeout)]
+    {
+        if time.is_zero() {
+            let sentence = format!("`{path}` of zero would refuse everyone");
+            problems.push(Problem::new(Code::Limits, sentence).at(values.origin(path)));
+        }
     }
     for (path, bytes) in [("limits.header_bytes", limits.header_bytes), ("limits.url_bytes", limits.url_bytes)] {
         if bytes < 1024 {

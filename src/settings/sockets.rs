@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use super::{Report, Settings, django::AsgiRoute};
 use crate::{
     consumer::{RouteKind, RouteOptions, RoutePattern},
-    upstream::{HoldOptions, RouteAuth},
+    upstream::{HoldOptions, ProxyOptions, RouteAuth},
 };
 
 /// A route in the order in which they are tried, and the project's own, where it has one written like it.
@@ -39,6 +39,15 @@ impl SocketRoute<'_> {
             RoutePattern::Regex(regex) if regex.is_empty() => "any other path",
             RoutePattern::Path(text) | RoutePattern::Regex(text) => text,
         }
+    }
+
+    /// Whether it is every path that no other route has.
+    pub(crate) fn is_rest(&self) -> bool {
+        is_rest(self.options)
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(&self.options.kind, RouteKind::Proxy(ProxyOptions { hold: Some(_), .. }))
     }
 
     /// Where the project's own Python decides whom the ticket lets in.

@@ -2,11 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::{django::AsgiRoute, render::one_line, report::Report};
+use super::{django::AsgiRoute, render::one_line, report::Report, route_proxy::auth_of};
+use crate::upstream::RouteAuth;
 
-const HEAD: &str = "\
+/// With `[upstream]`.
+const PASSED_ON: &str = "\
+# sluicegate.toml. Nothing has to be declared: what follows is how each socket is passed on to [upstream] as it is.
+# Uncomment a route to change it, such as to hold its sockets while Django restarts, or to answer it here.
+# Routes are tried in this order.
+";
+
+/// Without.
+const STAYS: &str = "\
 # sluicegate.toml. Routes are tried in this order. A consumer whose route is not declared here stays with Django: point
-# only the declared paths at sluicegate.
+# only the declared paths at sluicegate, or pass everything else on to Django:
+
+# [upstream]
+# url = \"http://127.0.0.1:8000\"
 ";
 
 const EXAMPLE: &str = r#"
@@ -19,7 +31,8 @@ const EXAMPLE: &str = r#"
 
 /// The file: every route in comments, to be declared one by one.
 pub(crate) fn starter(report: &Report) -> String {
-    let mut text = HEAD.to_owned();
+    let has_upstream = report.effective.iter().any(|(key, _, _)| key.path == "upstream.url");
+    let mut text = if has_upstream { PASSED_ON } else { STAYS }.to_owned();
     if report.found.is_empty() {
         text.push_str("\n# No consumer was found");
         text.push_str(": name the ASGI application with --django mysite.asgi:application.\n");
@@ -39,13 +52,18 @@ fn commented(route: &AsgiRoute) -> String {
         (None, None) => return text,
     };
     let _ = writeln!(text, "# {name} = {}", toml::Value::from(one_line(pattern)));
-    let _ = writeln!(text, "# proxy = \"ws://127.0.0.1:8000\"        # not in this version");
-    if route.auth != "ticket" {
-        let _ = writeln!(text, "# auth = \"none\"        # no JwtAuthMiddleware before it");
-    }
-    for method in &route.overridden {
-        let _ = writeln!(text, "# The project's own {} is not run here.", one_line(method));
-    }
+    let _ = writeln!(text, "# proxy = true");
+    let _ = match (auth_of(route), route.auth.as_str()) {
+        (RouteAuth::Ticket, _) => writeln!(text, "# auth = \"ticket\""),
+        (RouteAuth::Untouched, "ticket") => {
+            let class = route.ticket_middleware.as_deref().unwrap_or("a subclass of JwtAuthMiddleware");
+            let methods = route.overridden.iter().map(|name| format!("{name}()")).collect::<Vec<_>>().join(", ");
+            let why = one_line(&format!("{class} overrides {methods}"));
+            writeln!(text, "# auth = \"none\"        # {why}")
+        }
+        (RouteAuth::Untouched, _) => writeln!(text, "# auth = \"none\"        # no JwtAuthMiddleware before it"),
+    };
+    let _ = writeln!(text, "# hold = \"30s\"        # keep its sockets while Django restarts");
     if !route.middleware.is_empty() {
         let _ = writeln!(text, "# Before it: {}", one_line(&route.middleware.join(", ")));
     }

@@ -104,6 +104,6 @@ fn check_limits(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-fn took(begun: Instant) -> String {
+pub(super) fn took(begun: Instant) -> String {
     format!("{:.1} ms", begun.elapsed().as_secs_f64() * 1000.0)
 }

@@ -3,6 +3,8 @@
 mod compare;
 mod findings;
 mod live;
+mod sockets;
+mod upstream;
 
 use super::{
     DONE, FAILED, UNUSABLE,
@@ -20,7 +22,6 @@ pub(super) fn run(arguments: &CheckArguments) -> u8 {
     if !report.problems.is_empty() {
         return print_problems(&report.problems);
     }
-    let Some(settings) = report.settings else { return UNUSABLE };
     let mut findings = Findings::default();
     findings.ok("settings", "complete");
     for note in &report.notes {
@@ -36,9 +37,12 @@ pub(super) fn run(arguments: &CheckArguments) -> u8 {
             }
         }
     }
+    sockets::check(&report, &mut findings);
+    let Some(settings) = report.settings else { return UNUSABLE };
     match runtime() {
         Ok(runtime) => runtime.block_on(async {
             live::check(&settings, &mut findings).await;
+            upstream::check(&settings, &mut findings).await;
             if let Some(url) = &arguments.compare {
                 compare::compare(settings, url, &mut findings).await;
             }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{super::Report, ENOUGH, Given, document, problems, toml};
+use super::{
+    super::{Report, render, starter},
+    ENOUGH, Given, document, problems, toml,
+};
 use crate::{
     consumer::{RouteKind, RoutePattern},
     upstream::{HoldOptions, ProxyOptions, RouteAuth},
@@ -120,10 +123,15 @@ fn hold_holds_for_every_socket_unless_a_route_says_otherwise() {
     let expected = [
         (CHAT.to_owned(), to_upstream(RouteAuth::Ticket)),
         ("ws/other/".to_owned(), held(RouteAuth::Untouched, 7)),
-        (CHAT.to_owned(), held(RouteAuth::Ticket, 1 << 20)),
         (String::new(), held(RouteAuth::Untouched, 1 << 20)),
     ];
     assert_eq!(proxies(&report), expected);
+}
+
+#[test]
+fn a_route_for_every_path_leaves_none_to_be_found() {
+    let report = document(&format!("{UPSTREAM}[[route]]\nregex = \"\"\nproxy = true\nauth = \"none\"\n"), |_| {});
+    assert_eq!(proxies(&report), [(String::new(), to_upstream(RouteAuth::Untouched))]);
 }
 
 #[test]
@@ -177,5 +185,63 @@ fn every_mistake_is_told_with_its_line() {
     ] {
         let said = problems(&document(&format!("[upstream]\n{line}\n"), |_| {}));
         assert!(said.starts_with("E062 sluicegate.toml:") && said.contains(word), "{said}");
+    }
+}
+
+#[test]
+fn what_becomes_of_each_route_is_shown() {
+    let found = routes(json!([
+        {"path": CHAT, "auth": "ticket", "consumer": "mysite.consumers.Chat"},
+        {"path": "ws/session/", "auth": "none", "consumer": "mysite.consumers.Session"},
+        {"path": "ws/own/", "auth": "ticket", "consumer": "mysite.consumers.Own",
+         "ticket_middleware": "mysite.middleware.Own", "overridden": ["auth", "get_user"]},
+    ]));
+    let report =
+        document(&format!("{UPSTREAM}[[route]]\npath = \"ws/session/\"\nproxy = true\nhold = \"30s\"\n"), found);
+    assert_eq!(problems(&report), "");
+    let shown = render(&report);
+    let expected = "\
+# Sockets, in the order in which routes are tried:
+#     ws/session/: proxied untouched, held for 30s (mysite.consumers.Session)
+#     ws/chat/<str:room>/: proxied, ticket redeemed here (mysite.consumers.Chat)
+#     ws/own/: proxied untouched (mysite.consumers.Own)
+# mysite.middleware.Own overrides auth(), get_user(): its sockets are passed on untouched";
+    assert!(shown.contains(expected), "{shown}");
+    assert!(shown.contains("url = [\"http://127.0.0.1:8000\"]  # sluicegate.toml:2"), "{shown}");
+    toml::from_str::<toml::Table>(&shown).unwrap();
+    let passed_on = "passed on to http://127.0.0.1:8000: every HTTP request but the ticket view's and health, sockets of \
+                     1 route with the ticket redeemed here, of 2 routes untouched, and of any other path untouched";
+    assert_eq!(report.settings.as_ref().unwrap().passed_on().as_deref(), Some(passed_on));
+    let text = starter(&report);
+    for part in [
+        "# Nothing has to be declared",
+        "# path = \"ws/own/\"\n# proxy = true\n# auth = \"none\"        # mysite.middleware.Own overrides auth(), get_user()\n",
+        "# path = \"ws/chat/<str:room>/\"\n# proxy = true\n# auth = \"ticket\"\n",
+    ] {
+        assert!(text.replace("sluicegate.toml. ", "").contains(part), "{part}\n{text}");
+    }
+    // A route that says so has its ticket redeemed here whatever the middleware does.
+    let report =
+        document(&format!("{UPSTREAM}[[route]]\npath = \"ws/own/\"\nproxy = true\nauth = \"ticket\"\n"), |document| {
+            document["items"]["asgi"]["value"]["routes"][0]["path"] = json!("ws/own/");
+            document["items"]["asgi"]["value"]["routes"][0]["overridden"] = json!(["auth"]);
+        });
+    let replaced = report.sockets().next().unwrap().replaced().unwrap();
+    assert!(replaced.sentence.contains("redeemed here all the same") && replaced.mend.is_empty());
+}
+
+#[test]
+fn an_application_that_could_not_be_read_is_passed_on_whole() {
+    let failed = json!({"error": {"exception": "ImportError", "message": "no", "file": "asgi.py", "line": 3}});
+    let cases = [(failed, "ImportError: no (asgi.py:3)"), (json!({"value": null}), "no ASGI application was named")];
+    for (item, word) in cases {
+        let report = document(UPSTREAM, |document| document["items"]["asgi"] = item);
+        assert_eq!(problems(&report), "");
+        assert!(
+            report.notes.iter().any(|note| note.starts_with(word) && note.contains("untouched")),
+            "{:?}",
+            report.notes
+        );
+        assert!(report.settings.unwrap().routes.is_empty());
     }
 }
