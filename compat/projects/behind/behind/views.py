@@ -179,7 +179,7 @@ async def login(request):
 
 PAGE = b"""<!doctype html><title>page</title><link rel="icon" href="data:,"><p id="user"></p><p id="echo"></p>
 <script>
-const socket = new WebSocket(`ws://${location.host}/ws/session/scope/`, ["one", "two"]);
+const socket = new WebSocket(`ws://${location.host}/ws/session/scope/`);
 socket.onmessage = event => { document.getElementById("user").textContent = JSON.parse(event.data).user || "nobody"; };
 const echo = new WebSocket(`ws://${location.host}/ws/session/echo/`);
 echo.onopen = () => echo.send("x".repeat(100000));
