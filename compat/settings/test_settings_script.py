@@ -1347,7 +1347,9 @@ ALL_HOSTS = {"kind": "allowed", "allowed": ["localhost", ".example.com"]}
 
 
 def route(place, middleware, auth="ticket", overridden=()):
-    return dict(place, middleware=middleware, auth=auth, overridden=list(overridden))
+    own = [name for name in middleware if name == TICKET or (overridden and name == middleware[-1])]
+    ticket = own[0] if auth == "ticket" else None
+    return dict(place, middleware=middleware, auth=auth, ticket_middleware=ticket, overridden=list(overridden))
 
 
 def test_consumers_their_middleware_and_the_allowed_origins_are_found(item):
@@ -1391,6 +1393,14 @@ def test_applications_are_found_through_the_projects_own_middleware(item):
     assert item("asgi", target="mysite.asgi:by_hand") == {
         "routes": [route(CHAT, ["mysite.asgi.by_hand", TICKET])],
         "origins": {"kind": "unknown"},
+        "unsupported": [],
+    }
+
+
+def test_a_function_that_the_project_puts_in_place_of_the_packages_own_is_named(item):
+    assert item("asgi", target="mysite.asgi_patched:application") == {
+        "routes": [route(CHAT, [TICKET], overridden=["get_user"])],
+        "origins": {"kind": "not_checked"},
         "unsupported": [],
     }
 

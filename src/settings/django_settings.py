@@ -2446,7 +2446,7 @@ class Walk:
             "middleware": middleware,
             "auth": "ticket" if ticket else "none",
             "ticket_middleware": path_of(ticket[0]) if ticket else None,
-            "overridden": sorted({name for one in ticket for name in overridden(one, base)}),
+            "overridden": sorted({name for one in ticket for name in ticket_overrides(one, base)}),
             "origins": path.origins or implied_origins(path.middleware),
         }
         kind, text = self.place(path.patterns)
@@ -2475,6 +2475,24 @@ class Walk:
             for name, converter in pattern.converters.items():
                 if type(converter).__module__ != "django.urls.converters":
                     self.unsupported.append("the path converter %s of `%s`" % (path_of(converter), name))
+
+
+def ticket_overrides(cls, base):
+    """What a subclass of JwtAuthMiddleware replaces, and what the project has put in the place of the package's own."""
+    module = sys.modules[base.__module__]
+    names = set(overridden(cls, base))
+    names.update(name for name in ("auth", "__call__") if is_foreign(getattr(base, name, None), base))
+    # django_channels_jwt 0.0.3 has it beside the class.
+    if any("get_user" in vars(between) for between in cls.__mro__ if between is not base):
+        names.add("get_user")
+    if is_foreign(getattr(module, "get_user", None), base):
+        names.add("get_user")
+    return names
+
+
+def is_foreign(function, base):
+    function = getattr(function, "func", function)
+    return function is not None and getattr(function, "__module__", None) != base.__module__
 
 
 def is_walkable(node):

@@ -60,10 +60,8 @@ fn remarks(report: &Report) -> String {
     }
     for route in sockets {
         remark(&format!("    {}: {route}", route.written()));
-        if let Some(replaced) = route.replaced() {
-            remark(&replaced.sentence);
-        }
     }
+    report.replaced().iter().for_each(|replaced| remark(&format!("{}\n{}", replaced.sentence, replaced.mend)));
     if let Some(passed_on) = report.settings.as_ref().and_then(Settings::passed_on) {
         remark(&passed_on);
     }

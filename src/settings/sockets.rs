@@ -17,7 +17,7 @@ pub(crate) struct SocketRoute<'a> {
 /// What is not a fault, but has to be known: a subclass of `JwtAuthMiddleware` whose Python is not run here.
 pub(crate) struct Replaced {
     pub(crate) sentence: String,
-    /// The lines that change it.
+    /// The lines that change it, for the first of its routes.
     pub(crate) mend: String,
 }
 
@@ -29,6 +29,48 @@ impl Report {
             let found = self.found.iter().find(|found| found.pattern().as_ref() == Some(&options.pattern));
             SocketRoute { options, found }
         })
+    }
+
+    /// What of the project's own middleware decides about tickets, each class once.
+    pub(crate) fn replaced(&self) -> Vec<Replaced> {
+        let mut groups: Vec<(String, RouteAuth, Vec<SocketRoute<'_>>)> = Vec::new();
+        for route in self.sockets() {
+            let Some((what, auth)) = route.replaced() else { continue };
+            match groups.iter_mut().find(|group| (&group.0, group.1) == (&what, auth)) {
+                Some((_, _, routes)) => routes.push(route),
+                None => groups.push((what, auth, vec![route])),
+            }
+        }
+        groups.into_iter().map(|(what, auth, of)| Replaced::new(&what, auth, &of)).collect()
+    }
+}
+
+impl Replaced {
+    fn new(what: &str, auth: RouteAuth, of: &[SocketRoute<'_>]) -> Self {
+        let first = of.first().map_or("", SocketRoute::written);
+        let sockets = match of.len() {
+            1 => format!("the sockets of {first}"),
+            count => format!("the sockets of {count} routes, such as {first},"),
+        };
+        if auth == RouteAuth::Ticket {
+            let sentence = format!(
+                "{what}. As the file says, the tickets for {sockets} are redeemed here all the same; it is given a fresh \
+                 one of the same user"
+            );
+            return Self { sentence, mend: String::new() };
+        }
+        let sentence = format!(
+            "{what}, which only its own Python can do: {sockets} are passed on untouched, and Django redeems their tickets. \
+             Where a fresh ticket of the same user is all that it needs, they can be redeemed here first:"
+        );
+        let name = match of.first().map(|route| &route.options.pattern) {
+            Some(RoutePattern::Regex(_)) => "regex",
+            _ => "path",
+        };
+        Self {
+            sentence,
+            mend: format!("[[route]]\n{name} = {}\nproxy = true\nauth = \"ticket\"", toml::Value::from(first)),
+        }
     }
 }
 
@@ -50,30 +92,19 @@ impl SocketRoute<'_> {
         matches!(&self.options.kind, RouteKind::Proxy(ProxyOptions { hold: Some(_), .. }))
     }
 
-    /// Where the project's own Python decides whom the ticket lets in.
-    pub(crate) fn replaced(&self) -> Option<Replaced> {
+    /// Where the project's own Python decides whom the ticket lets in: what it is, and whether it is passed over.
+    fn replaced(&self) -> Option<(String, RouteAuth)> {
         let found = self.found.filter(|found| found.auth == "ticket" && !found.overridden.is_empty())?;
         let RouteKind::Proxy(proxy) = &self.options.kind else { return None };
-        let class = found.ticket_middleware.as_deref().unwrap_or("a subclass of JwtAuthMiddleware");
-        let methods = found.overridden.iter().map(|name| format!("{name}()")).collect::<Vec<_>>().join(", ");
-        let (name, text) = match &self.options.pattern {
-            RoutePattern::Path(text) => ("path", text),
-            RoutePattern::Regex(text) => ("regex", text),
-        };
-        let (means, mend) = match proxy.auth {
-            RouteAuth::Untouched => (
-                "its sockets are passed on untouched, and Django redeems their tickets. To have them redeemed here first, \
-                 where a fresh ticket of the same user is all that it needs:",
-                format!("[[route]]\n{name} = {}\nproxy = true\nauth = \"ticket\"", toml::Value::from(text.as_str())),
-            ),
-            RouteAuth::Ticket => (
-                "as this route says, the ticket is redeemed here all the same, and Django is given a fresh one of the same \
-                 user",
-                String::new(),
-            ),
-        };
-        Some(Replaced { sentence: format!("{class} overrides {methods}: {means}"), mend })
+        Some((overrides(found), proxy.auth))
     }
+}
+
+/// Which class replaces what of `JwtAuthMiddleware`.
+pub(super) fn overrides(found: &AsgiRoute) -> String {
+    let class = found.ticket_middleware.as_deref().unwrap_or("a subclass of JwtAuthMiddleware");
+    let methods = found.overridden.iter().map(|name| format!("{name}()")).collect::<Vec<_>>().join(", ");
+    format!("{class} overrides {methods}")
 }
 
 impl fmt::Display for SocketRoute<'_> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{django::AsgiRoute, render::one_line, report::Report, route_proxy::auth_of};
+use super::{django::AsgiRoute, render::one_line, report::Report, route_proxy::auth_of, sockets::overrides};
 use crate::upstream::RouteAuth;
 
 /// With `[upstream]`.
@@ -56,10 +56,7 @@ fn commented(route: &AsgiRoute) -> String {
     let _ = match (auth_of(route), route.auth.as_str()) {
         (RouteAuth::Ticket, _) => writeln!(text, "# auth = \"ticket\""),
         (RouteAuth::Untouched, "ticket") => {
-            let class = route.ticket_middleware.as_deref().unwrap_or("a subclass of JwtAuthMiddleware");
-            let methods = route.overridden.iter().map(|name| format!("{name}()")).collect::<Vec<_>>().join(", ");
-            let why = one_line(&format!("{class} overrides {methods}"));
-            writeln!(text, "# auth = \"none\"        # {why}")
+            writeln!(text, "# auth = \"none\"        # {}", one_line(&overrides(route)))
         }
         (RouteAuth::Untouched, _) => writeln!(text, "# auth = \"none\"        # no JwtAuthMiddleware before it"),
     };

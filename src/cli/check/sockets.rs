@@ -5,11 +5,10 @@ use crate::settings::Report;
 
 pub(super) fn check(report: &Report, findings: &mut Findings) {
     for route in report.sockets() {
-        let part = format!("sockets, {}", route.written());
-        findings.ok(&part, &route.to_string());
-        if let Some(replaced) = route.replaced() {
-            Findings::note(&part, &format!("{}\n{}", replaced.sentence, replaced.mend));
-        }
+        findings.ok(&format!("sockets, {}", route.written()), &route.to_string());
+    }
+    for replaced in report.replaced() {
+        Findings::note("sockets", &format!("{}\n{}", replaced.sentence, replaced.mend));
     }
     let Some(settings) = &report.settings else { return };
     if settings.upstream.is_some() && !report.sockets().any(|route| route.is_rest()) {

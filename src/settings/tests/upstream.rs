@@ -205,7 +205,7 @@ fn what_becomes_of_each_route_is_shown() {
 #     ws/session/: proxied untouched, held for 30s (mysite.consumers.Session)
 #     ws/chat/<str:room>/: proxied, ticket redeemed here (mysite.consumers.Chat)
 #     ws/own/: proxied untouched (mysite.consumers.Own)
-# mysite.middleware.Own overrides auth(), get_user(): its sockets are passed on untouched";
+# mysite.middleware.Own overrides auth(), get_user(), which only its own Python can do: the sockets of ws/own/ are passed on untouched";
     assert!(shown.contains(expected), "{shown}");
     assert!(shown.contains("url = [\"http://127.0.0.1:8000\"]  # sluicegate.toml:2"), "{shown}");
     toml::from_str::<toml::Table>(&shown).unwrap();
@@ -226,7 +226,7 @@ fn what_becomes_of_each_route_is_shown() {
             document["items"]["asgi"]["value"]["routes"][0]["path"] = json!("ws/own/");
             document["items"]["asgi"]["value"]["routes"][0]["overridden"] = json!(["auth"]);
         });
-    let replaced = report.sockets().next().unwrap().replaced().unwrap();
+    let replaced = report.replaced().remove(0);
     assert!(replaced.sentence.contains("redeemed here all the same") && replaced.mend.is_empty());
 }
 
