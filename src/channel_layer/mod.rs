@@ -28,6 +28,7 @@ mod msgpack;
 mod names;
 mod naming;
 mod options;
+mod pubsub;
 mod redis;
 mod serializer;
 mod shard;
@@ -124,6 +125,6 @@ pub fn open(options: &ChannelLayerOptions) -> Result<Arc<dyn ChannelLayer>, Inva
     match options.backend {
         LayerBackend::InMemory => Ok(Arc::new(in_memory::InMemoryChannelLayer::new(options).map_err(InvalidOptions)?)),
         LayerBackend::Redis => Ok(Arc::new(redis::RedisChannelLayer::new(options).map_err(InvalidOptions)?)),
-        LayerBackend::RedisPubSub => Err(InvalidOptions("pub/sub is not there yet".to_owned())),
+        LayerBackend::RedisPubSub => Ok(Arc::new(pubsub::PubSubChannelLayer::new(options).map_err(InvalidOptions)?)),
     }
 }

@@ -21,6 +21,24 @@ impl Naming {
         Self::Queues((0..count.max(1)).map(|_| Uuid::new_v4().simple().to_string()).collect())
     }
 
+    /// A prefix of the process's own after the layer's.
+    pub(super) fn halves(prefix: String) -> Self {
+        Self::Halves { prefix, client: Uuid::new_v4().as_u64_pair().0 }
+    }
+
+    /// The pattern of Redis that fits the names of all channels of this process.
+    pub(super) fn pattern(&self) -> Option<String> {
+        let Self::Halves { prefix, client } = self else { return None };
+        let mut pattern = String::new();
+        for c in prefix.chars() {
+            if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        Some(format!("{pattern}specific.{client:016x}*"))
+    }
+
     /// What the names of channels begin with, up to and with the `!`: one for each queue.
     pub(super) fn prefixes(&self) -> Vec<String> {
         match self {

@@ -13,10 +13,11 @@ use tokio::{
 };
 
 use super::{
-    Dedicated, RedisOptions,
+    Dedicated, Published, RedisOptions, Subscriber,
     error::{Cause, RedisError},
     link::{InsteadOfGetDel, Link},
     primary::Primary,
+    subscription,
 };
 
 /// How long nobody tries again after a first failure; doubled with each further one.
@@ -98,6 +99,16 @@ impl Redis {
     /// [`RedisError`] if it cannot be made within the time limit.
     pub(crate) async fn dedicated(&self) -> Result<Dedicated, RedisError> {
         self.shared.primary.open(self.shared.timeout).await.map(Dedicated::new)
+    }
+
+    /// A connection of the caller's own that can be subscribed to names.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`] if it cannot be made within the time limit.
+    pub(crate) async fn subscription(&self) -> Result<(Subscriber, Published), RedisError> {
+        let link = self.shared.primary.open(self.shared.timeout).await?;
+        subscription::open(&link, self.shared.timeout).await
     }
 
     /// The value of `key`, which is deleted with it: of several callers one gets it.

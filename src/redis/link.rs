@@ -28,6 +28,25 @@ pub(super) struct Login {
     pub(super) database: i64,
 }
 
+impl Login {
+    fn connection_info(&self, protocol: ProtocolVersion) -> RedisConnectionInfo {
+        let mut info =
+            RedisConnectionInfo::default().set_db(self.database).set_protocol(protocol).set_skip_set_lib_name();
+        if let Some(username) = &self.username {
+            info = info.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            info = info.set_password(password.expose());
+        }
+        info
+    }
+
+    /// In the protocol that every Redis speaks.
+    pub(super) fn resp2(&self) -> RedisConnectionInfo {
+        self.connection_info(ProtocolVersion::RESP2)
+    }
+}
+
 /// What takes a value out where Redis does not take `GETDEL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InsteadOfGetDel {
@@ -45,6 +64,8 @@ pub(super) enum InsteadOfGetDel {
 /// it went out is not sent.
 pub(super) struct Link {
     pub(super) address: Arc<str>,
+    pub(super) endpoint: Endpoint,
+    pub(super) login: Login,
     connection: MultiplexedConnection,
     closed: Arc<AtomicBool>,
     pub(super) instead_of_getdel: OnceLock<InsteadOfGetDel>,
@@ -58,14 +79,7 @@ impl Link {
         let error = |cause| RedisError { address: Arc::clone(&address), cause };
         for protocol in [ProtocolVersion::RESP3, ProtocolVersion::RESP2] {
             let stream = endpoint.open().await.map_err(|error| Cause::Connect(Arc::new(error))).map_err(error)?;
-            let mut info =
-                RedisConnectionInfo::default().set_db(login.database).set_protocol(protocol).set_skip_set_lib_name();
-            if let Some(username) = &login.username {
-                info = info.set_username(username);
-            }
-            if let Some(password) = &login.password {
-                info = info.set_password(password.expose());
-            }
+            let info = login.connection_info(protocol);
             // The time limit is the caller's, over connecting and answering together.
             let config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
             match MultiplexedConnection::new_with_config(&info, stream, config).await {
@@ -77,7 +91,8 @@ impl Link {
                         at_end.store(true, Ordering::Release);
                     });
                     let (driver, instead_of_getdel) = (driver.abort_handle(), OnceLock::new());
-                    return Ok(Self { address, connection, closed, instead_of_getdel, driver });
+                    let (endpoint, login) = (endpoint.clone(), login.clone());
+                    return Ok(Self { address, endpoint, login, connection, closed, instead_of_getdel, driver });
                 }
                 Err(refused) if is_unknown_command(&refused) => {}
                 Err(refused) => return Err(error(setup_failure(&refused))),

@@ -7,9 +7,11 @@ mod link;
 mod options;
 mod primary;
 mod stream;
+mod subscription;
 mod tls;
 
 pub(crate) use client::Redis;
 pub(crate) use dedicated::Dedicated;
 pub(crate) use error::{Cause, RedisError};
 pub(crate) use options::{RedisAddress, RedisOptions, RedisTls, RedisTopology};
+pub(crate) use subscription::{Published, Subscriber};

@@ -1,0 +1,87 @@
+use std::time::Duration;
+
+use crate::{
+    channel_layer::{
+        ChannelLayerError, ChannelLayerOptions, Host, LayerBackend, SerializerFormat, open,
+        tests::{
+            Mailbox,
+            contract::{self, Pair},
+            event,
+        },
+    },
+    secret::Secret,
+    test_support::redis::Redis,
+};
+
+async fn pair(options: &ChannelLayerOptions) -> Pair {
+    let pair = Pair { one: open(options).unwrap(), other: open(options).unwrap() };
+    for layer in [&pair.one, &pair.other] {
+        while layer.round_trip().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    pair
+}
+
+fn options(servers: &[&Redis]) -> ChannelLayerOptions {
+    let hosts = servers.iter().map(|server| Host::from(server.options())).collect();
+    ChannelLayerOptions { backend: LayerBackend::RedisPubSub, hosts, ..contract::options() }
+}
+
+#[tokio::test]
+async fn the_contract_holds_with_pubsub_and_nothing_stays_subscribed() {
+    let redis = Redis::start(&[]);
+    let pair = pair(&options(&[&redis])).await;
+    contract::holds_for(&pair).await;
+    while !redis.command(&["PUBSUB", "CHANNELS"]).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(redis.command(&["PUBSUB", "NUMPAT"]), "2");
+    drop(pair);
+    while redis.command(&["PUBSUB", "NUMPAT"]) != "0" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_contract_holds_with_json_encryption_and_odd_prefixes() {
+    let redis = Redis::start(&[]);
+    let options = ChannelLayerOptions {
+        prefix: "ü*[a]?\\:".to_owned(),
+        serializer_format: SerializerFormat::Json,
+        symmetric_encryption_keys: vec![Secret::new("new"), Secret::new("old")],
+        ..options(&[&redis])
+    };
+    contract::holds_for(&pair(&options).await).await;
+}
+
+#[tokio::test]
+async fn the_contract_holds_with_three_hosts() {
+    let servers = [Redis::start(&[]), Redis::start(&[]), Redis::start(&[])];
+    contract::holds_for(&pair(&options(&[&servers[0], &servers[1], &servers[2]])).await).await;
+}
+
+#[tokio::test]
+async fn the_contract_holds_with_a_subscription_for_each_channel() {
+    let redis = Redis::start(&[]);
+    let pair = pair(&ChannelLayerOptions { member_per_channel: true, ..options(&[&redis]) }).await;
+    contract::holds_for(&pair).await;
+    assert_eq!(redis.command(&["PUBSUB", "NUMPAT"]), "0");
+    // What remains is each layer's own probe.
+    while redis.command(&["PUBSUB", "CHANNELS"]).lines().count() != 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn only_channels_of_this_process_can_join_a_group() {
+    let redis = Redis::start(&[]);
+    let pair = pair(&options(&[&redis])).await;
+    let others = pair.other.new_channel(Mailbox::new()).await.unwrap();
+    for name in [&*others.name(), "plain", ""] {
+        let answer = pair.one.group_add("g", name).await;
+        assert!(matches!(answer, Err(ChannelLayerError::NotInProcess)), "{name}");
+    }
+    // And names are not looked at, as in Channels.
+    pair.one.group_send("a group with spaces", &event(1)).await.unwrap();
+}

@@ -1,0 +1,3 @@
+//! The layer against real servers.
+
+mod contract;
