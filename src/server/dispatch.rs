@@ -14,7 +14,7 @@ use tokio::{
 use super::{HttpService, Site, client_address::client_address};
 use crate::{
     upstream::Peer,
-    websocket::{self, OpenSockets},
+    websocket::{self, AnswerBody, OpenSockets},
 };
 
 /// The connection that a request came by.
@@ -52,7 +52,7 @@ pub(super) async fn dispatch<S, B>(
     shared: Shared<S>,
     url_bytes: usize,
     mut request: Request<Incoming>,
-) -> Response<Either<B, Full<Bytes>>>
+) -> Response<Either<B, AnswerBody>>
 where
     S: HttpService<B>,
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
@@ -60,7 +60,7 @@ where
 {
     let url = request.uri();
     if url.path().len() + url.query().map_or(0, |query| query.len() + 1) > url_bytes {
-        return too_long().map(Either::Right);
+        return too_long().map(Either::Left).map(Either::Right);
     }
     let site = Arc::clone(&shared.site.borrow());
     let websocket = &site.websocket;

@@ -2,6 +2,7 @@
 
 mod address;
 mod ambiguous;
+mod dial;
 mod headers;
 mod health;
 mod options;
@@ -14,6 +15,7 @@ mod tests;
 
 pub(crate) use address::{Address, AddressError};
 pub(crate) use ambiguous::Ambiguous;
+pub(crate) use dial::{DialError, Handshake, HandshakeAnswer, OpenUpstream};
 pub(crate) use headers::Forwarding;
 pub(crate) use options::{HoldOptions, ProxyOptions, RouteAuth, UpstreamOptions};
 pub(crate) use peer::Peer;

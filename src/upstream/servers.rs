@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use super::{
@@ -51,6 +52,11 @@ impl Upstream {
         let upstream = Arc::new(Self { options, servers, turn: AtomicUsize::new(0) });
         watch_health(&upstream);
         upstream
+    }
+
+    /// How long the head of an answer may take.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.options.timeout
     }
 
     /// A connection to the least busy server that accepts one.

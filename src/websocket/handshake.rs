@@ -9,8 +9,8 @@ use std::{net::IpAddr, sync::Arc};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use http_body_util::Full;
-use hyper::upgrade::OnUpgrade;
+use http_body_util::{Either, Full};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tungstenite::handshake::derive_accept_key;
 
@@ -20,15 +20,19 @@ use super::{
     limits::{Exceeded, Held, HeldAny},
     options::RefuseBy,
     outbox::Outbox,
+    proxy,
     refusal::{Form, Refusal},
+    registry::Registration,
     route::Captures,
     scope::{self, Scope, TicketParameter},
-    site::{OpenSockets, WebSocketSite},
+    site::{OpenSockets, Target, WebSocketSite},
 };
 use crate::{
     consumer::{Application, Connection, ConnectionState},
+    python::Value,
     reason::Reason,
     server::PatientStream,
+    ticket::Ticket,
     upstream::Stream,
     user::{User, UserId, UserStoreError},
 };
@@ -40,38 +44,112 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
         && headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Answers an upgrade request, and runs its socket where it is admitted. `client` is who connects; `held` is dropped
+/// The body of an answer: ours, or Django's as it comes.
+pub(crate) type AnswerBody = Either<Full<Bytes>, Incoming>;
+
+/// Answers an upgrade request, and runs its socket where it is admitted. `address` is who connects; `held` is dropped
 /// when the socket is gone.
 pub(crate) async fn answer<B, H: Send + 'static>(
     site: Arc<WebSocketSite>,
     open: Arc<OpenSockets>,
-    client: IpAddr,
+    address: IpAddr,
     held: H,
     mut request: Request<B>,
-) -> Response<Full<Bytes>> {
+) -> Response<AnswerBody> {
     let accept = match check_form(&request) {
         Ok(accept) => accept,
-        Err(form) => return refuse(form.into(), client, request.uri().path()),
+        Err(form) => return refuse(form.into(), address, request.uri().path()).map(Either::Left),
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let scope = Scope::new(request.uri());
-    let response = switching_protocols(&accept, subprotocol(request.headers(), &site.options.subprotocols));
-    match admit(&site, &open, client, &scope, request.headers()).await {
-        Ok(admitted) => {
-            tracing::debug!(path = scope.path, client.address = %client, user.id = ?admitted.state.user, "socket admitted");
-            tokio::spawn(admitted.run(upgrade, site, open, held));
-            response
+    let client = Client { upgrade, site, open, address, accept, held };
+    let site = Arc::clone(&client.site);
+    match site.route(&scope.path) {
+        Some((_, Target::Proxy(proxy), _)) => proxy::answer(client, proxy, &scope, &request.into_parts().0).await,
+        Some((route, Target::Consumer(application), captures)) => {
+            let subprotocol = subprotocol(request.headers(), &site.options.subprotocols);
+            let headers = request.headers();
+            match admit(&site, &client.open, address, &scope, headers).await {
+                Ok((user, counted)) => {
+                    tracing::debug!(path = scope.path, client.address = %address, user.id = ?user.id, "socket admitted");
+                    let state = state(route, application.as_ref(), captures, user, &scope, headers);
+                    let response = switching_protocols(&client.accept, subprotocol);
+                    tokio::spawn(run(client, Arc::clone(application), state, counted));
+                    response.map(Either::Left)
+                }
+                Err(reason) => client.refuse(reason, &scope.path, subprotocol),
+            }
         }
-        Err(reason) if site.options.refuse == RefuseBy::Close => {
-            tracing::info!(%reason, path = scope.path, client.address = %client, "handshake refused");
-            tokio::spawn(close(upgrade, site, open, held, reason));
-            response
+        None => {
+            let subprotocol = subprotocol(request.headers(), &site.options.subprotocols);
+            client.refuse(Reason::NoRoute, &scope.path, subprotocol)
         }
-        Err(reason) => refuse(reason.into(), client, &scope.path),
     }
 }
 
-fn refuse(refusal: Refusal, client: IpAddr, path: &str) -> Response<Full<Bytes>> {
+/// A client whose handshake is in form.
+pub(super) struct Client<H> {
+    upgrade: OnUpgrade,
+    pub(super) site: Arc<WebSocketSite>,
+    pub(super) open: Arc<OpenSockets>,
+    pub(super) address: IpAddr,
+    /// The `Sec-WebSocket-Accept` that it waits for.
+    accept: String,
+    held: H,
+}
+
+/// A client's connection, taken back from hyper when the answer has left.
+pub(super) struct TakenOver<H> {
+    pub(super) stream: Stream,
+    /// What the client sent behind its handshake.
+    pub(super) early: Bytes,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) registration: Registration,
+    pub(super) site: Arc<WebSocketSite>,
+    /// To be dropped when the socket is gone.
+    pub(super) held: H,
+}
+
+impl<H: Send + 'static> Client<H> {
+    /// Tells a refusal, by a status or by a close code.
+    pub(super) fn refuse(self, reason: Reason, path: &str, subprotocol: Option<&str>) -> Response<AnswerBody> {
+        if self.site.options.refuse == RefuseBy::Status {
+            return refuse(reason.into(), self.address, path).map(Either::Left);
+        }
+        tracing::info!(%reason, path, client.address = %self.address, "handshake refused");
+        self.close(CloseFrame::refusal(reason), subprotocol)
+    }
+
+    /// Accepts the handshake, and closes it so that a browser sees why.
+    pub(super) fn close(self, frame: CloseFrame, subprotocol: Option<&str>) -> Response<AnswerBody> {
+        let response = switching_protocols(&self.accept, subprotocol);
+        tokio::spawn(async move {
+            let Some(client) = self.take_over().await else { return };
+            let TakenOver { stream, outbox, registration, site, held, .. } = client;
+            OpenSocket::new(stream, outbox, registration, Arc::clone(&site.options)).refuse(frame).await;
+            drop(held);
+        });
+        response.map(Either::Left)
+    }
+
+    /// Takes the TCP stream back from hyper, and enters it among the open sockets. `None`: the client left before the
+    /// answer did.
+    pub(super) async fn take_over(self) -> Option<TakenOver<H>> {
+        let upgraded = self.upgrade.await.ok()?;
+        let parts = upgraded.downcast::<TokioIo<PatientStream>>().ok()?;
+        let outbox = Arc::new(Outbox::default());
+        Some(TakenOver {
+            stream: Stream::Tcp(parts.io.into_inner().into_inner()),
+            early: parts.read_buf,
+            registration: self.open.registry.register(&outbox),
+            outbox,
+            site: self.site,
+            held: self.held,
+        })
+    }
+}
+
+pub(super) fn refuse(refusal: Refusal, client: IpAddr, path: &str) -> Response<Full<Bytes>> {
     tracing::info!(reason = %refusal.reason, path, client.address = %client, "handshake refused");
     refusal.response()
 }
@@ -116,7 +194,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 }
 
 /// The values of all headers of one name, split on `,` and trimmed.
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(super) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
@@ -128,11 +206,7 @@ fn subprotocol<'a>(headers: &HeaderMap, ours: &'a [String]) -> Option<&'a str> {
 }
 
 fn switching_protocols(accept: &str, subprotocol: Option<&str>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    let mut headers = HeaderMap::new();
     let mut insert = |name, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
@@ -142,14 +216,48 @@ fn switching_protocols(accept: &str, subprotocol: Option<&str>) -> Response<Full
     if let Some(subprotocol) = subprotocol {
         insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
     }
+    accepted(headers)
+}
+
+/// The answer that accepts a handshake, with these headers.
+pub(super) fn accepted(mut headers: HeaderMap) -> Response<Full<Bytes>> {
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = headers;
     response
 }
 
-/// A handshake whose ticket was redeemed, and what is counted for it.
-struct Admitted {
-    state: ConnectionState,
-    application: Arc<dyn Application>,
-    held: (HeldAny, Option<Held<IpAddr>>, Option<Held<UserId>>),
+/// What is counted for a socket, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Counted {
+    _any: HeldAny,
+    _address: Option<Held<IpAddr>>,
+    _user: Option<Held<UserId>>,
+}
+
+impl Counted {
+    /// One more socket, if there may be one.
+    pub(super) fn new(site: &WebSocketSite, open: &OpenSockets, client: IpAddr) -> Result<Self, Reason> {
+        let most = site.limits.connections.unwrap_or(open.most).min(open.most);
+        let any = open.limits.any(most).ok_or(Reason::LimitConnections)?;
+        let address = open
+            .limits
+            .address(client, site.limits.connections_per_address)
+            .map_err(|Exceeded| Reason::LimitAddress)?;
+        if open.is_draining() {
+            return Err(Reason::Draining);
+        }
+        Ok(Self { _any: any, _address: address, _user: None })
+    }
+
+    /// And one of this user's.
+    pub(super) fn with_user(mut self, site: &WebSocketSite, open: &OpenSockets, user: &UserId) -> Result<Self, Reason> {
+        let max = site.limits.connections_per_user;
+        self._user = open.limits.user(user, max).map_err(|Exceeded| Reason::LimitUser)?;
+        Ok(self)
+    }
 }
 
 async fn admit(
@@ -158,52 +266,54 @@ async fn admit(
     client: IpAddr,
     scope: &Scope,
     headers: &HeaderMap,
-) -> Result<Admitted, Reason> {
-    let (route, application, captures) = site.route(&scope.path).ok_or(Reason::NoRoute)?;
-    let origin = headers.get(header::ORIGIN).map(|origin| scope::latin1(origin.as_bytes()));
-    if !site.origins.allows(origin.as_deref()) {
-        return Err(Reason::OriginRefused);
-    }
-    let most = site.limits.connections.unwrap_or(open.most).min(open.most);
-    let held_any = open.limits.any(most).ok_or(Reason::LimitConnections)?;
-    let held_address =
-        open.limits.address(client, site.limits.connections_per_address).map_err(|Exceeded| Reason::LimitAddress)?;
-    if open.is_draining() {
-        return Err(Reason::Draining);
-    }
-    let user = redeem(site, scope).await?;
-    if site.options.check_user_is_active && !user.is_active {
-        return Err(Reason::UserInactive);
-    }
-    let held_user =
-        open.limits.user(&user.id, site.limits.connections_per_user).map_err(|Exceeded| Reason::LimitUser)?;
-    Ok(Admitted {
-        state: state(route, application.as_ref(), captures, user, scope, headers),
-        application: Arc::clone(application),
-        held: (held_any, held_address, held_user),
-    })
+) -> Result<(User, Counted), Reason> {
+    check_origin(site, headers)?;
+    let counted = Counted::new(site, open, client)?;
+    let (user, _) = redeem(site, ticket(scope)?).await?;
+    let counted = counted.with_user(site, open, &user.id)?;
+    Ok((user, counted))
 }
 
-/// The user of the handshake's ticket, which is used up.
-async fn redeem(site: &WebSocketSite, scope: &Scope) -> Result<User, Reason> {
-    let ticket = match scope.ticket() {
-        TicketParameter::Missing => return Err(Reason::TicketMissing),
-        TicketParameter::Malformed => return Err(Reason::TicketMalformed),
-        TicketParameter::Given(ticket) => ticket,
-    };
+/// As the project's origin validator.
+pub(super) fn check_origin(site: &WebSocketSite, headers: &HeaderMap) -> Result<(), Reason> {
+    let origin = headers.get(header::ORIGIN).map(|origin| scope::latin1(origin.as_bytes()));
+    if site.origins.allows(origin.as_deref()) { Ok(()) } else { Err(Reason::OriginRefused) }
+}
+
+/// The handshake's ticket, if it has the form of one.
+pub(super) fn ticket(scope: &Scope) -> Result<Ticket, Reason> {
+    match scope.ticket() {
+        TicketParameter::Missing => Err(Reason::TicketMissing),
+        TicketParameter::Malformed => Err(Reason::TicketMalformed),
+        TicketParameter::Given(ticket) => Ok(ticket),
+    }
+}
+
+/// The user of a ticket, which is used up, and the value that the ticket had.
+pub(super) async fn redeem(site: &WebSocketSite, ticket: Ticket) -> Result<(User, Value), Reason> {
     let value = site.tickets.redeem(ticket).await.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a ticket could not be redeemed");
         Reason::UnavailableCache
     })?;
     let value = value.ok_or(Reason::TicketInvalid)?;
-    match site.users.by_ticket_value(&value).await {
-        Ok(user) => user.ok_or(Reason::UserNotFound),
-        Err(UserStoreError::Unconvertible | UserStoreError::MultipleRows) => Err(Reason::UserNotFound),
+    let user = user(site, &value).await?;
+    Ok((user, value))
+}
+
+/// The user whose ticket has `value`.
+pub(super) async fn user(site: &WebSocketSite, value: &Value) -> Result<User, Reason> {
+    let user = match site.users.by_ticket_value(value).await {
+        Ok(user) => user.ok_or(Reason::UserNotFound)?,
+        Err(UserStoreError::Unconvertible | UserStoreError::MultipleRows) => return Err(Reason::UserNotFound),
         Err(error @ UserStoreError::Unavailable(_)) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a ticket's user could not be looked up");
-            Err(Reason::UnavailableDatabase)
+            return Err(Reason::UnavailableDatabase);
         }
+    };
+    if site.options.check_user_is_active && !user.is_active {
+        return Err(Reason::UserInactive);
     }
+    Ok(user)
 }
 
 fn state(
@@ -224,39 +334,19 @@ fn state(
     }
 }
 
-impl Admitted {
-    /// The socket, from the moment that the answer has left.
-    async fn run<H>(self, upgrade: OnUpgrade, site: Arc<WebSocketSite>, open: Arc<OpenSockets>, held: H) {
-        if let Some((socket, outbox, early)) = open_socket(upgrade, &site, &open).await {
-            drop(open);
-            let consumer = self.application.consumer();
-            drop(site);
-            socket.run(early, consumer, Connection::new(self.state, outbox)).await;
-        }
-        drop((self.held, held));
+/// The socket, from the moment that the answer has left.
+async fn run<H: Send + 'static>(
+    client: Client<H>,
+    application: Arc<dyn Application>,
+    state: ConnectionState,
+    counted: Counted,
+) {
+    if let Some(client) = client.take_over().await {
+        let TakenOver { stream, early, outbox, registration, site, held } = client;
+        let socket = OpenSocket::new(stream, Arc::clone(&outbox), registration, Arc::clone(&site.options));
+        drop(site);
+        socket.run(early, application.consumer(), Connection::new(state, outbox)).await;
+        drop(held);
     }
-}
-
-/// Tells a refusal by a close code.
-async fn close<H>(upgrade: OnUpgrade, site: Arc<WebSocketSite>, open: Arc<OpenSockets>, held: H, reason: Reason) {
-    if let Some((socket, ..)) = open_socket(upgrade, &site, &open).await {
-        socket.refuse(CloseFrame::refusal(reason)).await;
-    }
-    drop(held);
-}
-
-/// Takes the TCP stream back from hyper, with what the client sent behind its handshake.
-async fn open_socket(
-    upgrade: OnUpgrade,
-    site: &WebSocketSite,
-    open: &OpenSockets,
-) -> Option<(OpenSocket, Arc<Outbox>, Bytes)> {
-    // An error: the client left before the answer did.
-    let upgraded = upgrade.await.ok()?;
-    let parts = upgraded.downcast::<TokioIo<PatientStream>>().ok()?;
-    let outbox = Arc::new(Outbox::default());
-    let registration = open.registry.register(&outbox);
-    let stream = Stream::Tcp(parts.io.into_inner().into_inner());
-    let socket = OpenSocket::new(stream, Arc::clone(&outbox), registration, Arc::clone(&site.options));
-    Some((socket, outbox, parts.read_buf))
+    drop(counted);
 }

@@ -1,6 +1,7 @@
 //! One client connection: scope, route, handshake, frames, close.
 //!
-//! `handshake` admits or refuses, `connection` runs what was admitted on `codec`, `outbox` and `registry`.
+//! `handshake` admits or refuses, `connection` runs what was admitted on `codec`, `outbox` and `registry`; `proxy` passes a
+//! handshake on to Django, and `relay` runs what Django accepted.
 
 pub(crate) mod close;
 pub(crate) mod codec;
@@ -10,14 +11,16 @@ mod limits;
 mod options;
 mod origin;
 mod outbox;
+mod proxy;
 mod refusal;
 mod registry;
+mod relay;
 pub(crate) mod route;
 pub(crate) mod scope;
 mod scratch;
 mod site;
 
-pub(crate) use handshake::{answer, is_upgrade};
+pub(crate) use handshake::{AnswerBody, answer, is_upgrade};
 pub(crate) use options::{OriginPolicy, RefuseBy, WebSocketOptions};
 pub(crate) use registry::Registry;
 pub(crate) use route::Route;

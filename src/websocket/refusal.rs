@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-use crate::reason::Reason;
+use crate::{reason::Reason, upstream::Ambiguous};
 
 /// Seconds until a client should try again, where the fault is ours or passes by itself.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
@@ -26,6 +26,8 @@ pub(crate) enum Form {
     Key,
     Version,
     Origin,
+    /// It cannot be passed on.
+    Ambiguous(Ambiguous),
 }
 
 impl From<Reason> for Refusal {
@@ -43,7 +45,7 @@ impl From<Form> for Refusal {
 impl Refusal {
     /// `{"detail": <sentence>, "code": <reason>}`; the connection is closed after it, as under uvicorn.
     pub(crate) fn response(self) -> Response<Full<Bytes>> {
-        let detail = self.form.map_or(self.reason.detail(), Form::detail);
+        let detail = self.form.map_or_else(|| self.reason.detail().to_owned(), Form::detail);
         let body = serde_json::json!({ "detail": detail, "code": self.reason.code() }).to_string();
         let mut response = Response::new(Full::new(Bytes::from(body)));
         *response.status_mut() = self.form.map_or(status(self.reason), Form::status);
@@ -61,22 +63,24 @@ impl Refusal {
 }
 
 impl Form {
-    const fn detail(self) -> &'static str {
-        match self {
+    fn detail(self) -> String {
+        let detail = match self {
             Self::Method => "A WebSocket handshake is a GET request.",
             Self::HttpVersion => "A WebSocket handshake needs HTTP/1.1.",
             Self::Body => "A WebSocket handshake has no body.",
             Self::Key => "Sec-WebSocket-Key is missing, or not 16 bytes in base64.",
             Self::Version => "Sec-WebSocket-Version must be 13.",
             Self::Origin => "There is more than one Origin header.",
-        }
+            Self::Ambiguous(ambiguous) => return ambiguous.to_string(),
+        };
+        detail.to_owned()
     }
 
     const fn status(self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Version => StatusCode::UPGRADE_REQUIRED,
-            Self::HttpVersion | Self::Body | Self::Key | Self::Origin => StatusCode::BAD_REQUEST,
+            Self::HttpVersion | Self::Body | Self::Key | Self::Origin | Self::Ambiguous(_) => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -88,7 +92,7 @@ impl Form {
                 (header::UPGRADE, "websocket"),
                 (header::SEC_WEBSOCKET_VERSION, "13"),
             ],
-            Self::HttpVersion | Self::Body | Self::Key | Self::Origin => Vec::new(),
+            Self::HttpVersion | Self::Body | Self::Key | Self::Origin | Self::Ambiguous(_) => Vec::new(),
         }
     }
 }

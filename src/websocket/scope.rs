@@ -1,5 +1,7 @@
 //! What Channels calls the scope: the parts of a handshake that routes and consumers see.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, Uri, header};
 
 use crate::{
@@ -48,6 +50,27 @@ impl Scope {
         }
         Value::Dict(entries)
     }
+}
+
+/// `query` with another ticket in the place of the one that counts. Any other `uuid` is taken out, and all else is left as
+/// it is, byte by byte.
+pub(super) fn with_ticket(query: &str, ticket: Ticket) -> String {
+    let is_uuid = |part: &&str| {
+        let name = part.split_once('=').map_or(*part, |(name, _)| name);
+        python::unquote(&name.replace('+', " ")) == "uuid"
+    };
+    let has_value = |part: &&str| part.split_once('=').is_some_and(|(_, value)| !value.is_empty());
+    let counts = query.split('&').filter(is_uuid).filter(has_value).count();
+    let mut seen = 0;
+    let parts = query.split('&').filter_map(|part| {
+        if !is_uuid(&part) {
+            return Some(Cow::Borrowed(part));
+        }
+        seen += usize::from(has_value(&part));
+        let name = part.split_once('=').map(|(name, _)| name)?;
+        (has_value(&part) && seen == counts).then(|| Cow::Owned(format!("{name}={}", ticket.expose())))
+    });
+    parts.collect::<Vec<_>>().join("&")
 }
 
 /// `headers`, as templates see them: names in lower case, values as ISO-8859-1, several of one name joined with `, `.
@@ -115,6 +138,24 @@ mod tests {
         let scope = scope("/ws/a%20b%2Fc%FF/?x=1&uuid={t}&x=2");
         assert_eq!(scope.path, "/ws/a b/c\u{fffd}/");
         assert_eq!(scope.query(), Value::Dict(vec![("x".to_owned(), Value::Str("2".to_owned()))]));
+    }
+
+    #[test]
+    fn another_ticket_takes_the_place_of_the_one_that_counts() {
+        let fresh = Ticket::new();
+        for (query, expected) in [
+            ("uuid={t}", "uuid={f}"),
+            ("a=1&uuid={t}&b=%20+x", "a=1&uuid={f}&b=%20+x"),
+            ("uuid=bad&uuid={t}", "uuid={f}"),
+            ("uuid={t}&a&uuid=&uuid", "uuid={f}&a"),
+            ("%75uid={t}&&a=b=c", "%75uid={f}&&a=b=c"),
+            ("%75uid=old&uuid={t}&UUID=x&+uuid=y", "uuid={f}&UUID=x&+uuid=y"),
+        ] {
+            let written = with_ticket(&query.replace("{t}", TICKET), fresh);
+            assert_eq!(written, expected.replace("{f}", &fresh.expose()), "{query}");
+            let TicketParameter::Given(found) = scope(&format!("/?{written}")).ticket() else { panic!("{query}") };
+            assert_eq!(found.expose(), fresh.expose());
+        }
     }
 
     #[test]

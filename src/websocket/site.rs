@@ -13,6 +13,7 @@ use super::{
     limits::Limits,
     options::WebSocketOptions,
     origin::OriginCheck,
+    proxy::Proxy,
     registry::Registry,
     route::{self, Captures, Route},
 };
@@ -20,22 +21,30 @@ use crate::{
     consumer::{self, Application, RouteKind, RouteOptions, RoutePattern},
     server::LimitOptions,
     ticket::TicketStore,
-    upstream::{Forwarding, Upstream},
+    upstream::{Forwarding, ProxyOptions, Upstream, UpstreamOptions},
     user::UserStore,
 };
+
+/// What a route leads to.
+pub(super) enum Target {
+    /// A consumer of ours.
+    Consumer(Arc<dyn Application>),
+    /// One of Django's.
+    Proxy(Arc<Proxy>),
+}
 
 /// The WebSocket side of one reading of the settings. A reload makes a new one; open sockets keep theirs.
 pub(crate) struct WebSocketSite {
     routes: Vec<Route>,
     /// One for each route.
-    applications: Vec<Arc<dyn Application>>,
+    targets: Vec<Target>,
+    /// Where a path leads that no route has.
+    elsewhere: Option<Target>,
     pub(super) origins: OriginCheck,
     pub(super) options: Arc<WebSocketOptions>,
     pub(super) limits: LimitOptions,
     pub(super) tickets: Arc<dyn TicketStore>,
     pub(super) users: Arc<dyn UserStore>,
-    /// Where a path goes that no route has.
-    upstream: Option<Arc<Upstream>>,
     /// Under which headers a handshake is passed on.
     pub(super) forwarding: Arc<Forwarding>,
 }
@@ -57,7 +66,8 @@ impl WebSocketSite {
     ) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let mut compiled = Vec::new();
-        let mut applications: Vec<Arc<dyn Application>> = Vec::new();
+        let mut targets = Vec::new();
+        let mut servers = Vec::new();
         for options in routes {
             let (RoutePattern::Path(written) | RoutePattern::Regex(written)) = &options.pattern;
             let route = match Route::compile(&options.pattern) {
@@ -67,11 +77,17 @@ impl WebSocketSite {
                     continue;
                 }
             };
-            let application: Arc<dyn Application> = match &options.kind {
-                RouteKind::Rust(consumer) => consumer.application(),
-                RouteKind::Proxy(_) => continue,
+            let target = match &options.kind {
+                RouteKind::Rust(consumer) => Target::Consumer(consumer.application()),
+                RouteKind::Proxy(proxy) => match own_upstream(proxy, &mut servers).or_else(|| upstream.clone()) {
+                    Some(upstream) => Target::Proxy(Arc::new(Proxy::new(upstream, proxy))),
+                    None => {
+                        problems.push(format!("route {written:?}: there is no [upstream] to pass it on to"));
+                        continue;
+                    }
+                },
                 RouteKind::Declared(rules) => match consumer::compile(written, route.names(), rules) {
-                    Ok(declared) => Arc::new(declared),
+                    Ok(declared) => Target::Consumer(Arc::new(declared)),
                     Err(found) => {
                         problems.extend(found.into_iter().map(|problem| format!("route {written:?}: {problem}")));
                         continue;
@@ -79,20 +95,20 @@ impl WebSocketSite {
                 },
             };
             compiled.push(route);
-            applications.push(application);
+            targets.push(target);
         }
         if !problems.is_empty() {
             return Err(problems);
         }
         Ok(Self {
             routes: compiled,
-            applications,
+            targets,
+            elsewhere: upstream.map(|upstream| Target::Proxy(Arc::new(Proxy::untouched(upstream)))),
             origins: OriginCheck::new(&options.origins),
             options: Arc::new(options),
             limits,
             tickets,
             users,
-            upstream,
             forwarding,
         })
     }
@@ -108,17 +124,30 @@ impl WebSocketSite {
     }
 
     /// The route of `path`, what it leads to, and what it captured.
-    pub(super) fn route(&self, path: &str) -> Option<(usize, &Arc<dyn Application>, Captures)> {
-        let (index, captures) = route::find(&self.routes, path)?;
-        Some((index, self.applications.get(index)?, captures))
+    pub(super) fn route(&self, path: &str) -> Option<(usize, &Target, Captures)> {
+        match route::find(&self.routes, path) {
+            Some((index, captures)) => Some((index, self.targets.get(index)?, captures)),
+            None => Some((self.routes.len(), self.elsewhere.as_ref()?, Captures::default())),
+        }
     }
 
     /// Adds a route before the others.
     #[cfg(test)]
     pub(super) fn insert(&mut self, route: Route, application: Arc<dyn Application>) {
         self.routes.insert(0, route);
-        self.applications.insert(0, application);
+        self.targets.insert(0, Target::Consumer(application));
     }
+}
+
+/// The servers of a route that names its own, which other routes may share.
+fn own_upstream(options: &ProxyOptions, known: &mut Vec<(UpstreamOptions, Arc<Upstream>)>) -> Option<Arc<Upstream>> {
+    let options = options.upstream.as_ref()?;
+    if let Some((_, upstream)) = known.iter().find(|(known, _)| known == options) {
+        return Some(Arc::clone(upstream));
+    }
+    let upstream = Upstream::start(options.clone());
+    known.push((options.clone(), Arc::clone(&upstream)));
+    Some(upstream)
 }
 
 /// What all sockets of the process share, whichever settings they were admitted by.

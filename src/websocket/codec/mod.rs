@@ -331,7 +331,12 @@ pub(crate) fn close(frame: Option<&CloseFrame>) -> Bytes {
         payload.extend_from_slice(&code.to_be_bytes());
         payload.extend_from_slice(reason.as_bytes());
     }
-    encode(OpCode::Control(Control::Close), &payload)
+    close_with_payload(&payload)
+}
+
+/// A close frame with a payload that is one already.
+pub(crate) fn close_with_payload(payload: &[u8]) -> Bytes {
+    encode(OpCode::Control(Control::Close), payload)
 }
 
 /// The frame as a server sends it: whole and not masked.

@@ -5,6 +5,7 @@ mod frames;
 mod handshake;
 mod keepalive;
 mod memory;
+mod proxy;
 mod vectors;
 
 use std::{
@@ -36,6 +37,7 @@ use crate::{
     python::{self, Value},
     server::{LimitOptions, Server, ServerOptions, Site},
     ticket::{Ticket, TicketStore, TicketStoreError},
+    upstream::Upstream,
     user::{User, UserId, UserStore, UserStoreError},
 };
 
@@ -150,6 +152,7 @@ pub(crate) struct Setup {
     pub(crate) applications: Vec<(RoutePattern, Arc<dyn Application>)>,
     pub(crate) tickets: Arc<FakeTickets>,
     pub(crate) users: Arc<FakeUsers>,
+    pub(crate) upstream: Option<Arc<Upstream>>,
 }
 
 impl Setup {
@@ -168,6 +171,7 @@ impl Setup {
             applications: Vec::new(),
             tickets: Arc::default(),
             users: Arc::new(users),
+            upstream: None,
         }
     }
 
@@ -179,7 +183,7 @@ impl Setup {
             &self.routes,
             tickets,
             users,
-            None,
+            self.upstream.clone(),
             Arc::default(),
         )
         .unwrap();
@@ -271,7 +275,7 @@ impl Answer {
     }
 }
 
-/// What a server sent.
+/// What a server sent, or a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Frame { first: u8, payload: Vec<u8> },
@@ -337,13 +341,22 @@ impl Client {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Seen::Eof,
             Err(_) => return Seen::Reset,
         }
-        let length = match head[1] {
+        let length = match head[1] & 0x7f {
             126 => usize::from(self.0.read_u16().await.unwrap()),
             127 => usize::try_from(self.0.read_u64().await.unwrap()).unwrap(),
             length => usize::from(length),
         };
+        let mut mask = [0; 4];
+        if head[1] & 0x80 != 0 && self.0.read_exact(&mut mask).await.is_err() {
+            return Seen::Eof;
+        }
         let mut payload = vec![0; length];
-        self.0.read_exact(&mut payload).await.unwrap();
+        if self.0.read_exact(&mut payload).await.is_err() {
+            return Seen::Eof;
+        }
+        for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
+            *byte ^= mask;
+        }
         Seen::Frame { first: head[0], payload }
     }
 

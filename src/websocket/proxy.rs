@@ -1,0 +1,290 @@
+//! A handshake whose consumer is Django's.
+//!
+//! Where the consumer stands behind `JwtAuthMiddleware`, the client's ticket is redeemed here, and a fresh one for the
+//! same user goes on in its place, which the middleware redeems in its turn. Any other handshake goes on untouched. The
+//! client is answered as Django answers.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use http_body_util::Either;
+use hyper::body::Incoming;
+
+use super::{
+    close::CloseFrame,
+    handshake::{self, AnswerBody, Client, Counted, TakenOver},
+    options::RefuseBy,
+    refusal::{Form, Refusal},
+    relay::{Hold, Redial, RedialError, Relay},
+    scope::{self, Scope},
+    site::WebSocketSite,
+};
+use crate::{
+    causes::with_causes,
+    python::Value,
+    reason::Reason,
+    ticket::Ticket,
+    upstream::{
+        Ambiguous, Connected, DialError, Handshake, HandshakeAnswer, HoldOptions, OpenUpstream, Peer, ProxyOptions,
+        RouteAuth, Upstream,
+    },
+};
+
+/// How long the ticket that Django redeems is good: for the time that its answer to a handshake may take.
+const FRESH_TICKET_LIFETIME: Duration = Duration::from_mins(1);
+
+/// A route that leads to Django.
+#[derive(Debug)]
+pub(super) struct Proxy {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) auth: RouteAuth,
+    pub(super) hold: Option<HoldOptions>,
+}
+
+impl Proxy {
+    pub(super) const fn new(upstream: Arc<Upstream>, options: &ProxyOptions) -> Self {
+        Self { upstream, auth: options.auth, hold: options.hold }
+    }
+
+    /// Any path that no route has.
+    pub(super) const fn untouched(upstream: Arc<Upstream>) -> Self {
+        Self { upstream, auth: RouteAuth::Untouched, hold: None }
+    }
+}
+
+/// Answers a handshake as Django answers it, and runs its socket where it is accepted.
+pub(super) async fn answer<H: Send + 'static>(
+    client: Client<H>,
+    proxy: &Arc<Proxy>,
+    scope: &Scope,
+    head: &Parts,
+) -> Response<AnswerBody> {
+    // For a handshake that is closed at once: a browser wants one of those that it offered.
+    let offered = handshake::tokens(&head.headers, &header::SEC_WEBSOCKET_PROTOCOL).next().map(str::to_owned);
+    let offered = offered.as_deref();
+    let (path, address) = (&scope.path, client.address);
+    match admit(&client, proxy, scope, head).await {
+        Ok(accepted) => {
+            tracing::debug!(path, client.address = %address, "socket accepted by the upstream");
+            let response = handshake::accepted(accepted.headers);
+            tokio::spawn(run(client, accepted.upstream, accepted.hold, accepted.counted));
+            response.map(Either::Left)
+        }
+        Err(Refused::Here(reason)) => client.refuse(reason, path, offered),
+        Err(Refused::Ambiguous(ambiguous)) => {
+            handshake::refuse(Refusal::from(Form::Ambiguous(ambiguous)), address, path).map(Either::Left)
+        }
+        Err(Refused::ByUpstream(mut response)) => {
+            let (reason, status) = (Reason::UpstreamRefused, response.status());
+            tracing::info!(%reason, path, client.address = %address, status = status.as_u16(), "handshake refused");
+            if client.site.options.refuse == RefuseBy::Close {
+                return client.close(CloseFrame::upstream_refused(status), offered);
+            }
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response.map(Either::Right)
+        }
+    }
+}
+
+/// A handshake that Django accepted.
+struct Accepted {
+    /// Those of the answer.
+    headers: HeaderMap,
+    upstream: OpenUpstream,
+    hold: Option<Box<Hold>>,
+    counted: Counted,
+}
+
+/// Why a handshake is not accepted.
+enum Refused {
+    Here(Reason),
+    Ambiguous(Ambiguous),
+    ByUpstream(Response<Incoming>),
+}
+
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Self {
+        Self::Here(reason)
+    }
+}
+
+/// The order of the checks is that of our own sockets. The connection to Django stands before the ticket is redeemed, so
+/// that a Django that is down does not burn it.
+async fn admit<H>(client: &Client<H>, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts) -> Result<Accepted, Refused> {
+    let site = &client.site;
+    let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
+    let mut headers = site.forwarding.request_headers(head, peer).map_err(Refused::Ambiguous)?;
+    if proxy.hold.is_some() {
+        // What compression has seen so far is not known to the next server.
+        headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+    }
+    if proxy.auth == RouteAuth::Ticket {
+        handshake::check_origin(site, &head.headers)?;
+    }
+    let mut counted = Counted::new(site, &client.open, client.address)?;
+    let ticket = match proxy.auth {
+        RouteAuth::Ticket => Some(handshake::ticket(scope)?),
+        RouteAuth::Untouched => None,
+    };
+    let connected = proxy.connect().await?;
+    let mut target = Uri::from(head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+    let mut value = None;
+    if let Some(ticket) = ticket {
+        let (user, redeemed) = handshake::redeem(site, ticket).await?;
+        counted = counted.with_user(site, &client.open, &user.id)?;
+        target = with_fresh_ticket(site, &target, &redeemed).await?;
+        value = Some(redeemed);
+    }
+    let redial = proxy.hold.map(|options| (options, StoredHandshake::new(site, proxy, &target, &headers, value)));
+    let handshake = Handshake { target, headers };
+    let answer = handshake.send(connected, proxy.upstream.timeout(), &site.forwarding).await;
+    match answer.map_err(|error| reason(&error))? {
+        HandshakeAnswer::Refused(response) => Err(Refused::ByUpstream(response)),
+        HandshakeAnswer::Accepted(headers, upstream) => {
+            let hold = redial.map(|(options, mut redial)| {
+                redial.subprotocol = subprotocol(&headers);
+                Hold::new(options, Arc::new(redial))
+            });
+            Ok(Accepted { headers, upstream, hold, counted })
+        }
+    }
+}
+
+async fn run<H: Send + 'static>(client: Client<H>, upstream: OpenUpstream, hold: Option<Box<Hold>>, counted: Counted) {
+    if let Some(client) = client.take_over().await {
+        let TakenOver { stream, early, outbox, registration, site, held } = client;
+        let relay = Relay::new(stream, early, upstream, hold, outbox, registration, Arc::clone(&site.options));
+        drop(site);
+        relay.run().await;
+        drop(held);
+    }
+    drop(counted);
+}
+
+impl Proxy {
+    async fn connect(&self) -> Result<Connected, Reason> {
+        self.upstream.connect().await.map_err(|error| {
+            tracing::debug!(error = with_causes(&error), "a handshake could not be passed on");
+            Reason::UnavailableUpstream
+        })
+    }
+}
+
+/// `target` with a ticket for the user of `value`, which Django will redeem.
+async fn with_fresh_ticket(site: &WebSocketSite, target: &Uri, value: &Value) -> Result<Uri, Reason> {
+    let ticket = Ticket::new();
+    site.tickets.issue(ticket, value, FRESH_TICKET_LIFETIME).await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "a ticket for the upstream could not be stored");
+        Reason::UnavailableCache
+    })?;
+    let query = scope::with_ticket(target.query().unwrap_or_default(), ticket);
+    // It was one with another ticket, so it is one.
+    format!("{}?{query}", target.path()).parse().map_err(|_| Reason::TicketMalformed)
+}
+
+fn reason(error: &DialError) -> Reason {
+    tracing::error!(error = with_causes(error), "the upstream did not answer a handshake");
+    match error {
+        DialError::Late => Reason::UpstreamTimeout,
+        DialError::Broken(_) | DialError::Wrong(_) => Reason::UpstreamFailed,
+    }
+}
+
+fn subprotocol(headers: &HeaderMap) -> Option<Box<[u8]>> {
+    headers.get(header::SEC_WEBSOCKET_PROTOCOL).map(|value| value.as_bytes().into())
+}
+
+/// What it takes to dial once more, on a route with `hold`: as small as it can be, because each socket has one.
+struct StoredHandshake {
+    site: Arc<WebSocketSite>,
+    proxy: Arc<Proxy>,
+    target: Box<str>,
+    /// Lines, each with its end.
+    headers: Box<[u8]>,
+    /// Whose ticket it was.
+    value: Option<Value>,
+    /// The one that the client was told.
+    subprotocol: Option<Box<[u8]>>,
+}
+
+impl StoredHandshake {
+    fn new(
+        site: &Arc<WebSocketSite>,
+        proxy: &Arc<Proxy>,
+        target: &Uri,
+        headers: &HeaderMap,
+        value: Option<Value>,
+    ) -> Self {
+        let lines =
+            headers.iter().map(|(name, value)| [name.as_str().as_bytes(), b":", value.as_bytes(), b"\n"].concat());
+        Self {
+            site: Arc::clone(site),
+            proxy: Arc::clone(proxy),
+            target: target.to_string().into(),
+            headers: lines.collect::<Vec<_>>().concat().into(),
+            value,
+            subprotocol: None,
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let lines = self.headers.split(|&byte| byte == b'\n');
+        let headers = lines.filter_map(|line| {
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            let (name, value) = line.split_at(colon);
+            Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value.get(1..)?).ok()?))
+        });
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name, value);
+        }
+        map
+    }
+
+    /// Path and query, with a fresh ticket where one is needed.
+    async fn target(&self) -> Result<Uri, Reason> {
+        let target = self.target.parse().map_err(|_| Reason::BadHandshake)?;
+        let Some(value) = &self.value else { return Ok(target) };
+        handshake::user(&self.site, value).await?;
+        with_fresh_ticket(&self.site, &target, value).await
+    }
+}
+
+#[async_trait]
+impl Redial for StoredHandshake {
+    async fn dial(&self) -> Result<OpenUpstream, RedialError> {
+        let restart = || RedialError::Never(CloseFrame::new(CloseFrame::SERVICE_RESTART, ""));
+        let connected = self.proxy.connect().await.map_err(|_| RedialError::NotYet)?;
+        let target = self.target().await.map_err(|reason| match reason {
+            Reason::UnavailableCache | Reason::UnavailableDatabase => RedialError::NotYet,
+            reason => RedialError::Never(CloseFrame::refusal(reason)),
+        })?;
+        let handshake = Handshake { target, headers: self.headers() }.with_new_key();
+        let answer = handshake.send(connected, self.proxy.upstream.timeout(), &self.site.forwarding).await;
+        match answer {
+            Ok(HandshakeAnswer::Accepted(headers, open)) if subprotocol(&headers) == self.subprotocol => Ok(open),
+            Ok(HandshakeAnswer::Accepted(..)) => {
+                tracing::info!("a held socket cannot go on: the upstream chose another subprotocol");
+                Err(restart())
+            }
+            // Another proxy stands between, whose server is away.
+            Ok(HandshakeAnswer::Refused(response)) if is_for_now(response.status()) => Err(RedialError::NotYet),
+            Ok(HandshakeAnswer::Refused(response)) => {
+                tracing::info!(
+                    status = response.status().as_u16(),
+                    "a held socket cannot go on: the upstream refuses it"
+                );
+                Err(restart())
+            }
+            Err(error) => {
+                tracing::debug!(error = with_causes(&error), "the upstream did not answer a handshake");
+                Err(RedialError::NotYet)
+            }
+        }
+    }
+}
+
+const fn is_for_now(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
