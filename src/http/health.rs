@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
+use futures_util::future::OptionFuture;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio::{
@@ -10,7 +11,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{ticket::TicketStore, user::UserStore};
+use crate::{ticket::TicketStore, upstream::Upstream, user::UserStore};
 
 /// How long a part may take to answer before it counts as unavailable.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,6 +22,7 @@ const SERVES_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct Health {
     users: Arc<dyn UserStore>,
     tickets: Arc<dyn TicketStore>,
+    upstream: Option<Arc<Upstream>>,
     /// Held while the parts are asked, so that they are asked once.
     last: Mutex<Option<(Instant, Readiness)>>,
 }
@@ -30,12 +32,18 @@ pub(crate) struct Health {
 struct Readiness {
     cache: bool,
     database: bool,
+    /// Django behind us, where there is one. Told, but not counted: sockets are held while it starts again.
+    upstream: Option<bool>,
 }
 
 impl Health {
-    /// Asks these two.
-    pub(crate) fn new(users: Arc<dyn UserStore>, tickets: Arc<dyn TicketStore>) -> Self {
-        Self { users, tickets, last: Mutex::new(None) }
+    /// Asks these.
+    pub(crate) fn new(
+        users: Arc<dyn UserStore>,
+        tickets: Arc<dyn TicketStore>,
+        upstream: Option<Arc<Upstream>>,
+    ) -> Self {
+        Self { users, tickets, upstream, last: Mutex::new(None) }
     }
 
     /// `/healthz`: the process lives.
@@ -45,13 +53,18 @@ impl Health {
 
     /// `/readyz`: 200, or 503 with the state of each part.
     pub(super) async fn ready(&self) -> Response {
-        let Readiness { cache, database } = self.readiness().await;
-        if cache && database {
-            return answer(StatusCode::OK, &json!({ "status": "ok" }));
-        }
+        let Readiness { cache, database, upstream } = self.readiness().await;
         let state = |ok: bool| if ok { "ok" } else { "unavailable" };
-        let body = json!({ "status": "unavailable", "cache": state(cache), "database": state(database) });
-        answer(StatusCode::SERVICE_UNAVAILABLE, &body)
+        let is_ready = cache && database;
+        let mut body = json!({ "status": state(is_ready) });
+        if !is_ready {
+            body["cache"] = state(cache).into();
+            body["database"] = state(database).into();
+        }
+        if let Some(upstream) = upstream {
+            body["upstream"] = state(upstream).into();
+        }
+        answer(if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &body)
     }
 
     async fn readiness(&self) -> Readiness {
@@ -61,9 +74,16 @@ impl Health {
         {
             return readiness;
         }
-        let (cache, database) =
-            tokio::join!(timeout(PROBE_TIMEOUT, self.tickets.ping()), timeout(PROBE_TIMEOUT, self.users.ping()));
-        let readiness = Readiness { cache: matches!(cache, Ok(Ok(()))), database: matches!(database, Ok(Ok(()))) };
+        let (cache, database, upstream) = tokio::join!(
+            timeout(PROBE_TIMEOUT, self.tickets.ping()),
+            timeout(PROBE_TIMEOUT, self.users.ping()),
+            OptionFuture::from(self.upstream.as_ref().map(|upstream| timeout(PROBE_TIMEOUT, upstream.is_reachable()))),
+        );
+        let readiness = Readiness {
+            cache: matches!(cache, Ok(Ok(()))),
+            database: matches!(database, Ok(Ok(()))),
+            upstream: upstream.map(|reachable| matches!(reachable, Ok(true))),
+        };
         *last = Some((Instant::now(), readiness));
         readiness
     }

@@ -14,6 +14,7 @@ mod middleware;
 mod negotiation;
 mod options;
 mod pages;
+mod pass;
 mod paths;
 mod pattern;
 mod rejection;
@@ -21,6 +22,8 @@ mod request;
 mod router;
 mod security;
 mod state;
+#[cfg(test)]
+mod tests;
 mod throttling;
 mod ticket_view;
 #[cfg(test)]

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::StatusCode;
 
-use super::{health::Health, request::DjangoRequest, state::HttpState};
+use super::{health::Health, pass::pass_on, request::DjangoRequest, state::HttpState};
+use crate::python::unquote;
 
-/// The health endpoints, and everything else as Django would answer it.
+/// The health endpoints, the views that are ours, and everything else as Django answers it behind us, or would answer it.
 ///
 /// Health comes before host check and redirects. The server puts a [`Peer`] into each request's
 /// extensions.
@@ -34,6 +35,11 @@ async fn ready(State(state): State<Arc<HttpState>>) -> Response {
 }
 
 async fn django(State(state): State<Arc<HttpState>>, request: Request) -> Response {
+    if let Some(upstream) = &state.upstream
+        && state.views.find(&unquote(request.uri().path())).is_none()
+    {
+        return pass_on(upstream, &state.forwarding, request).await;
+    }
     let (parts, _unread) = request.into_parts();
     let request = DjangoRequest::new(parts, state.options.secure_proxy_ssl_header.as_ref());
     let answer = state.respond(&request, SystemTime::now()).await;

@@ -60,7 +60,7 @@ impl HttpState {
             views: Views::new(&parts.options.views)?,
             cors: Cors::new(&parts.options.cors)?,
             ssl_redirect: SslRedirect::new(&parts.options)?,
-            health: Health::new(Arc::clone(&parts.users), Arc::clone(&parts.tickets)),
+            health: Health::new(Arc::clone(&parts.users), Arc::clone(&parts.tickets), parts.upstream.clone()),
             auth_header: header_of_meta(&parts.verifier.options().auth_header_name),
             health_path_prefix: parts.health_path_prefix,
             options: parts.options,

@@ -39,7 +39,7 @@ impl Default for LimitOptions {
             header_bytes: 64 * 1024,
             url_bytes: 16 * 1024,
             handshake_timeout: Duration::from_secs(10),
-            send_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_mins(1),
             connections: None,
             connections_per_user: None,
             connections_per_address: None,

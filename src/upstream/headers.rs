@@ -69,15 +69,18 @@ impl Forwarding {
     /// The request can be read in two ways.
     pub(crate) fn request_headers(&self, head: &Parts, peer: Peer) -> Result<HeaderMap, Ambiguous> {
         Ambiguous::check(head)?;
-        let mut headers = head.headers.clone();
-        self.remove_hop_by_hop(&mut headers);
-        self.remove_lookalikes(&mut headers);
+        let named = self.named_by_connection(&head.headers);
+        let sender = self.sender(peer.remote);
+        let mut headers = without(&head.headers, |name| {
+            is_hop_by_hop(name)
+                || named.iter().any(|named| named == name)
+                || self.is_lookalike(name)
+                || (sender == Sender::Untrusted && self.is_of_a_proxy(name))
+        });
         if !headers.contains_key(header::HOST) {
             headers.insert(header::HOST, host(head, peer));
         }
-        let sender = self.sender(peer.remote);
         if sender == Sender::Untrusted {
-            remove(&mut headers, |name| self.is_of_a_proxy(name));
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
         }
         if sender != Sender::Trusted || !headers.contains_key(X_FORWARDED_FOR) {
@@ -88,10 +91,13 @@ impl Forwarding {
 
     /// Takes from an answer what belongs to the connection that it came by.
     pub(crate) fn clean_answer(&self, headers: &mut HeaderMap) {
-        if headers.contains_key(header::TRANSFER_ENCODING) {
-            headers.remove(header::CONTENT_LENGTH);
-        }
-        self.remove_hop_by_hop(headers);
+        let named = self.named_by_connection(headers);
+        let is_coded = headers.contains_key(header::TRANSFER_ENCODING);
+        *headers = without(headers, |name| {
+            is_hop_by_hop(name)
+                || named.iter().any(|named| named == name)
+                || (is_coded && name == header::CONTENT_LENGTH.as_str())
+        });
     }
 
     fn sender(&self, address: IpAddr) -> Sender {
@@ -110,40 +116,37 @@ impl Forwarding {
             || self.ssl_header.as_ref().is_some_and(|header| header.as_str() == name)
     }
 
-    fn remove_hop_by_hop(&self, headers: &mut HeaderMap) {
-        let named: Vec<HeaderName> = headers
+    /// What `Connection` says to be its own.
+    fn named_by_connection(&self, headers: &HeaderMap) -> Vec<HeaderName> {
+        headers
             .get_all(header::CONNECTION)
             .iter()
             .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
             .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
             .filter(|name| !KEPT.contains(&name.as_str()) && !self.is_of_a_proxy(name.as_str()))
-            .collect();
-        for name in named.iter().map(HeaderName::as_str).chain(HOP_BY_HOP) {
-            headers.remove(name);
-        }
-        remove(headers, |name| name.starts_with("proxy-"));
+            .collect()
     }
 
     /// WSGI knows no difference between `X_Forwarded_For` and `X-Forwarded-For`, so a client could speak as a proxy.
-    fn remove_lookalikes(&self, headers: &mut HeaderMap) {
-        remove(headers, |name| {
-            let folded = name.contains('_').then(|| name.replace('_', "-"));
-            folded.is_some_and(|name| {
-                self.is_of_a_proxy(&name)
-                    || KEPT.contains(&name.as_str())
-                    || HOP_BY_HOP.contains(&name.as_str())
-                    || name.starts_with("proxy-")
-            })
-        });
+    fn is_lookalike(&self, name: &str) -> bool {
+        let folded = name.contains('_').then(|| name.replace('_', "-"));
+        folded.is_some_and(|name| self.is_of_a_proxy(&name) || KEPT.contains(&name.as_str()) || is_hop_by_hop(&name))
     }
 }
 
-/// Removes the headers whose name `is_unwanted`.
-fn remove(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
-    let unwanted: Vec<HeaderName> = headers.keys().filter(|name| is_unwanted(name.as_str())).cloned().collect();
-    for name in unwanted {
-        headers.remove(name);
+fn is_hop_by_hop(name: &str) -> bool {
+    HOP_BY_HOP.contains(&name) || name.starts_with("proxy-")
+}
+
+/// The headers whose name is not `unwanted`, in their order.
+fn without(headers: &HeaderMap, unwanted: impl Fn(&str) -> bool) -> HeaderMap {
+    let mut wanted = HeaderMap::with_capacity(headers.keys_len() + 2);
+    for (name, value) in headers {
+        if !unwanted(name.as_str()) {
+            wanted.append(name, value.clone());
+        }
     }
+    wanted
 }
 
 /// The host of a request without a `Host`: that of its target, or where the client reached us.

@@ -2,22 +2,28 @@
 
 mod address;
 mod ambiguous;
+mod client;
 mod dial;
+mod download;
 mod headers;
 mod health;
 mod options;
+mod pass;
 mod peer;
 mod server;
 mod servers;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 pub(crate) use address::{Address, AddressError};
 pub(crate) use ambiguous::Ambiguous;
 pub(crate) use dial::{DialError, Handshake, HandshakeAnswer, OpenUpstream};
+pub(crate) use download::Download;
 pub(crate) use headers::Forwarding;
 pub(crate) use options::{HoldOptions, ProxyOptions, RouteAuth, UpstreamOptions};
+pub(crate) use pass::PassError;
 pub(crate) use peer::Peer;
 pub(crate) use server::Lease;
 pub(crate) use servers::{ConnectError, Connected, Upstream};

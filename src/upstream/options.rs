@@ -29,7 +29,7 @@ impl UpstreamOptions {
         Self {
             servers,
             connect_timeout: Duration::from_secs(3),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             health_path: None,
             health_interval: Duration::from_secs(1),
         }

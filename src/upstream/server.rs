@@ -1,7 +1,6 @@
 //! One server: whether it accepts connections, and how busy it is.
 
 use std::{
-    future::Future,
     io,
     sync::{
         Arc, Weak,
@@ -12,7 +11,7 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 
-use super::{Address, ConnectError, Stream, UpstreamOptions};
+use super::{Address, ConnectError, Stream, UpstreamOptions, client::HttpClient};
 use crate::causes::with_causes;
 
 /// One of the interchangeable servers.
@@ -27,6 +26,7 @@ pub(super) struct Server {
     is_awaited: AtomicBool,
     /// Requests in flight and open sockets.
     busy: AtomicUsize,
+    pub(super) client: HttpClient,
 }
 
 /// A request in flight, or an open socket: counts for its server while it lives.
@@ -42,13 +42,14 @@ impl Drop for Lease {
 impl Server {
     /// A server that counts as up until it fails.
     pub(super) fn new(address: Address, options: &UpstreamOptions) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|server| Self {
             address,
             connect_timeout: options.connect_timeout,
             retry: options.health_path.is_none().then_some(options.health_interval),
             is_up: AtomicBool::new(true),
             is_awaited: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
+            client: HttpClient::new(server.clone()),
         })
     }
 
@@ -112,20 +113,18 @@ impl Server {
 }
 
 /// Tries a server that failed until it accepts a connection again, or is no longer in the settings.
-fn come_back(server: Weak<Server>, pause: Duration) -> impl Future<Output = ()> + Send {
-    async move {
-        loop {
-            sleep(pause).await;
-            let Some(server) = server.upgrade() else { return };
-            if !server.is_up() && server.try_connect().await.is_ok() {
-                server.set_up();
-            }
-            if server.is_up() {
-                server.is_awaited.store(false, Ordering::Relaxed);
-                // It may have failed again just before.
-                if server.is_up() || server.is_awaited.swap(true, Ordering::Relaxed) {
-                    return;
-                }
+async fn come_back(server: Weak<Server>, pause: Duration) {
+    loop {
+        sleep(pause).await;
+        let Some(server) = server.upgrade() else { return };
+        if !server.is_up() && server.try_connect().await.is_ok() {
+            server.set_up();
+        }
+        if server.is_up() {
+            server.is_awaited.store(false, Ordering::Relaxed);
+            // It may have failed again just before.
+            if server.is_up() || server.is_awaited.swap(true, Ordering::Relaxed) {
+                return;
             }
         }
     }

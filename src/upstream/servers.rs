@@ -76,6 +76,11 @@ impl Upstream {
         Err(last)
     }
 
+    /// Whether a server would take a request: one accepts a connection, and `health_path`, where set, answers there.
+    pub(crate) async fn is_reachable(&self) -> bool {
+        self.connect().await.is_ok() && self.servers.iter().any(|server| server.is_up())
+    }
+
     /// The servers in the order in which to try them: the least busy first, and those that failed last. These are tried
     /// too, or a server that is just back would not be found before the next look at its health.
     pub(super) fn in_order(&self) -> Vec<&Arc<Server>> {

@@ -2,8 +2,8 @@
 
 mod behaviour;
 mod differences;
-mod overlay;
-mod stores;
+pub(super) mod overlay;
+pub(super) mod stores;
 
 use std::{fs, net::IpAddr, path::Path, sync::Arc};
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The base project of the recordings: `startproject`'s middleware, `JWTAuthentication`, everything else default.
-pub(super) fn base(secret_key: &str) -> (HttpOptions, AccessTokenOptions) {
+pub(in crate::http) fn base(secret_key: &str) -> (HttpOptions, AccessTokenOptions) {
     let text = |text: &str| text.to_owned();
     let view = TicketView {
         pattern: text(r"^api/auth/auth_for_ws_connection/\Z"),

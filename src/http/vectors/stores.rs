@@ -118,7 +118,7 @@ impl TicketStore for KeptTickets {
     }
 }
 
-pub(super) fn counted_requests() -> Arc<dyn ThrottleStore> {
+pub(in crate::http) fn counted_requests() -> Arc<dyn ThrottleStore> {
     let key = KeyPattern::default();
     throttle::open(&CacheOptions { backend: CacheBackend::InProcess, key, timeout: Duration::from_secs(1) })
         .expect("no file is read")

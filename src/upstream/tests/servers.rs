@@ -96,7 +96,7 @@ async fn where_none_accepts_the_last_one_says_why_and_each_is_tried_again_at_onc
     let ((one, first), (two, second)) = (listener().await, listener().await);
     drop((one, two));
     let mut options = UpstreamOptions::new(vec![first.clone(), second]);
-    options.health_interval = Duration::from_secs(3600);
+    options.health_interval = Duration::from_hours(1);
     let upstream = Upstream::start(options);
     let error = upstream.connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Refused { .. }), "{error}");

@@ -1,0 +1,55 @@
+//! Requests that Django answers, behind us; and what is said where it does not.
+
+use axum::{body::Body, extract::Request, response::Response};
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::json;
+
+use crate::{
+    causes::with_causes,
+    reason::Reason,
+    upstream::{Forwarding, PassError, Upstream},
+};
+
+/// Seconds that a client should wait.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// Passes `request` on, and its answer back, both as they come.
+pub(super) async fn pass_on(upstream: &Upstream, forwarding: &Forwarding, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = body.map_err(Into::into).boxed_unsync();
+    match upstream.pass(&head, body, forwarding).await {
+        Ok(answer) => answer.map(Body::new),
+        Err(error) => refusal(&error),
+    }
+}
+
+/// `{"detail": <sentence>, "code": <reason>}`, as refused handshakes are answered.
+fn refusal(error: &PassError) -> Response {
+    let of_reason = |status, reason: Reason| (status, reason.code(), reason.detail().to_owned());
+    let (status, code, detail) = match error {
+        PassError::Ambiguous(ambiguous) => (StatusCode::BAD_REQUEST, "bad_request", ambiguous.to_string()),
+        PassError::UploadBroken => (StatusCode::BAD_REQUEST, "bad_request", "The request's body broke off.".to_owned()),
+        PassError::UploadTooSlow => {
+            (StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request's body did not come in time.".to_owned())
+        }
+        PassError::Unavailable(_) => of_reason(StatusCode::SERVICE_UNAVAILABLE, Reason::UnavailableUpstream),
+        PassError::Failed(_) => of_reason(StatusCode::BAD_GATEWAY, Reason::UpstreamFailed),
+        PassError::TimedOut => of_reason(StatusCode::GATEWAY_TIMEOUT, Reason::UpstreamTimeout),
+    };
+    if status.is_server_error() {
+        tracing::warn!(error = with_causes(error), "a request could not be passed on");
+    }
+    let mut response = Response::new(Body::from(json!({ "detail": detail, "code": code }).to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if status.is_client_error() {
+        // Where one request ends and the next one begins is not certain.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
+}
