@@ -47,7 +47,7 @@ def read_answer(stream, method="GET"):
     while (line := stream.readline().decode("latin-1").rstrip("\r\n")) != "":
         name, _, value = line.partition(":")
         answer.headers.append((name.lower(), value.strip(" \t")))
-    if method == "HEAD" or answer.status in (101, 204, 304):
+    if method == "HEAD" or answer.status in (100, 101, 204, 304):
         return answer
     if (answer.header("transfer-encoding") or "").lower() == "chunked":
         while size := int(stream.readline().split(b";")[0], 16):

@@ -11,13 +11,16 @@ class RawUpstream:
     """Listens on a free port; `received` holds one bytearray for each connection, in order of their coming."""
 
     def __init__(self, answer=OK, *, port=0):
-        """`answer`: bytes sent once for each head that came, or a function of (connection, recorded) that does it all."""
+        """
+        `answer`: bytes that are sent for each head that came (bodies in these tests hold none, or end with it), or a
+        function of (connection, recorded), which is called when the first bytes are there, and ends the connection.
+        """
         self.answer = answer
         self.received = []
         self.listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self.address = self.listener.getsockname()
         self.url = f"http://127.0.0.1:{self.address[1]}"
-        self._connections = []
+        self._connections, self._marks = [], {}
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -33,23 +36,23 @@ class RawUpstream:
 
     def _serve(self, connection, recorded):
         with contextlib.suppress(OSError), connection:
-            if callable(self.answer):
-                self.answer(connection, recorded)
-                return
-            answered = 0
+            unanswered = b""
             while data := connection.recv(65536):
                 recorded += data
-                while answered < recorded.count(b"\r\n\r\n"):
+                unanswered += data
+                if callable(self.answer):
+                    self.answer(connection, recorded)
+                    return
+                while (end := unanswered.find(b"\r\n\r\n")) >= 0:
+                    unanswered = unanswered[end + 4 :]
                     connection.sendall(self.answer)
-                    answered += 1
 
     def requests(self):
-        """Everything that came, a connection after the other."""
-        return b"".join(bytes(recorded) for recorded in self.received)
+        """Everything that came since it was last forgotten, a connection after the other."""
+        return b"".join(bytes(recorded[self._marks.get(id(recorded), 0) :]) for recorded in self.received)
 
     def forget(self):
-        for recorded in self.received:
-            recorded.clear()
+        self._marks = {id(recorded): len(recorded) for recorded in self.received}
 
     def stop(self):
         # A thread in accept() would keep the port open.
