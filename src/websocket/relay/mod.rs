@@ -133,14 +133,15 @@ impl Relay {
             if wake.upstream_writable {
                 self.upstream.flush();
             }
+            // Django's side first: what the client says now is not to be lost in a connection that is known to be gone.
+            if wake.upstream_readable && self.state != State::Over {
+                let input = self.upstream.read_to(&mut self.client, usize::MAX);
+                self.upstream_said(input);
+            }
             if wake.client_readable && self.state != State::Over {
                 let limit = self.hold.as_ref().map_or(usize::MAX, |hold| hold.limit(&self.upstream));
                 let input = self.client.read_to(&mut self.upstream, limit);
                 self.client_said(input);
-            }
-            if wake.upstream_readable && self.state != State::Over {
-                let input = self.upstream.read_to(&mut self.client, usize::MAX);
-                self.upstream_said(input);
             }
             if self.client.output.is_closed() && (self.upstream.output.is_closed() || self.upstream.stream.is_none()) {
                 self.state = State::Over;
@@ -254,7 +255,7 @@ impl Relay {
                         && self.state == State::Open
                         && payload.starts_with(&CloseFrame::SERVICE_RESTART.to_be_bytes()) =>
                 {
-                    self.upstream.close(&payload);
+                    self.upstream.answer_close(&payload);
                     self.lose_upstream(Lost::Restarts);
                     return;
                 }

@@ -55,7 +55,8 @@ impl Output {
         self.own_bytes > MAX_OWN && !self.is_broken
     }
 
-    fn is_in_frame(&self) -> bool {
+    /// The sender is within a frame.
+    pub(super) fn is_in_frame(&self) -> bool {
         !self.end.is_between_frames()
     }
 
@@ -191,7 +192,7 @@ impl Output {
     pub(super) fn lose_receiver(&mut self) -> bool {
         self.own = Vec::new();
         self.own_bytes = 0;
-        self.is_broken = false;
+        (self.is_closing, self.is_closed, self.is_broken) = (false, false, false);
         let cut = self.start.next_message(&self.waiting, self.sent);
         let is_cut = if let Some(cut) = cut {
             self.waiting.drain(..cut);

@@ -168,6 +168,14 @@ impl Side {
         self.output.close(frame, self.stream.as_ref());
     }
 
+    /// Answers a close frame of a peer that is left at once, if the answer can leave at once.
+    pub(super) fn answer_close(&self, payload: &[u8]) {
+        if let (Some(stream), true) = (&self.stream, self.output.takes_more() && !self.output.is_in_frame()) {
+            // Its server restarts, and does not wait for it.
+            let _ = stream.try_write(&self.control(CLOSE, payload));
+        }
+    }
+
     /// A control frame in the form that this side takes.
     fn control(&self, opcode: u8, payload: &[u8]) -> Vec<u8> {
         match (self.sender, opcode) {

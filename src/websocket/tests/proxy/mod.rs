@@ -2,6 +2,9 @@
 
 mod closing;
 mod frames;
+mod handshake;
+mod hold;
+mod keepalive;
 
 use tokio::net::TcpListener;
 use tungstenite::handshake::derive_accept_key;
@@ -35,11 +38,17 @@ impl FakeDjango {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(timeout(LONG, connection.0.read_u8()).await.unwrap().unwrap());
         }
-        Asked { head: String::from_utf8(head).unwrap(), connection }
+        Asked { head: head.into_iter().map(char::from).collect(), connection }
     }
 
     async fn accept(&self) -> Client {
         self.asked().await.accept("").await
+    }
+
+    /// What comes by a connection whose handshake was not sent.
+    async fn asked_nothing(&self) -> Seen {
+        let (stream, _) = timeout(LONG, self.0.accept()).await.expect("nobody came").unwrap();
+        Client(stream).see().await
     }
 
     /// Whether somebody connects within a short time.

@@ -200,3 +200,6 @@ fn pass(bytes: &mut [u8], at: usize, length: usize, taken: &mut Taken) -> usize 
     taken.length += length;
     at + length
 }
+
+#[cfg(test)]
+mod tests;
