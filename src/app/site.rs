@@ -11,6 +11,7 @@ use super::{
 use crate::{
     access_token::{KeyError, Verifier},
     cache::throttle::{self, ThrottleStore},
+    consumer::RouteKind,
     http::{HttpParts, HttpState, PatternError, router},
     server::Site,
     settings::Settings,
@@ -88,7 +89,8 @@ impl Parts {
     /// # Errors
     ///
     /// [`OpenSiteError::Routes`] or [`OpenSiteError::Pattern`].
-    pub(crate) fn into_site(self, settings: Settings) -> Result<HttpSite, OpenSiteError> {
+    pub(crate) fn into_site(self, mut settings: Settings) -> Result<HttpSite, OpenSiteError> {
+        name_health_host(&mut settings);
         let upstream = settings.upstream.map(Upstream::start);
         let ssl_header = settings.http.secure_proxy_ssl_header.as_ref().map(|(name, _)| name.as_str());
         let forwarding = Arc::new(Forwarding::new(settings.server.limits.trusted_proxies.clone(), ssl_header));
@@ -113,5 +115,41 @@ impl Parts {
             health_path_prefix: settings.server.health_path_prefix,
         })?;
         Ok(Site { http: router(http), websocket: Arc::new(websocket) })
+    }
+}
+
+/// Has the upstream's health asked for under a name that Django lets in.
+fn name_health_host(settings: &mut Settings) {
+    let host = allowed_host(&settings.http.allowed_hosts);
+    let of_routes = settings.routes.iter_mut().filter_map(|route| match &mut route.kind {
+        RouteKind::Proxy(proxy) => proxy.upstream.as_mut(),
+        RouteKind::Rust(_) | RouteKind::Declared(_) => None,
+    });
+    for upstream in settings.upstream.iter_mut().chain(of_routes) {
+        upstream.health_host.clone_from(&host);
+    }
+}
+
+/// The first of `ALLOWED_HOSTS` that names a host. A leading dot allows the domain itself too.
+fn allowed_host(allowed_hosts: &[String]) -> Option<String> {
+    let named = allowed_hosts.iter().find(|host| *host != "*" && !host.is_empty());
+    named.map(|host| host.trim_start_matches('.').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_asked_for_under_a_name_that_django_lets_in() {
+        for (allowed, host) in [
+            (vec!["example.com", "www.example.com"], Some("example.com")),
+            (vec![".localhost", "127.0.0.1"], Some("localhost")),
+            (vec!["*"], None),
+            (vec![], None),
+        ] {
+            let allowed: Vec<String> = allowed.into_iter().map(str::to_owned).collect();
+            assert_eq!(allowed_host(&allowed).as_deref(), host, "{allowed:?}");
+        }
     }
 }

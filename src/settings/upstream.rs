@@ -47,6 +47,7 @@ pub(super) fn options(values: &Values, servers: Vec<Address>) -> UpstreamOptions
         timeout: values.seconds("upstream.timeout", default.timeout),
         health_interval: values.seconds("upstream.health_interval", health_interval),
         health_path,
+        health_host: None,
         servers: default.servers,
     }
 }

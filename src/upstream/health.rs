@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Asks the servers of `upstream` at each `health_interval`, until it is dropped; not without a `health_path`.
 pub(super) fn watch_health(upstream: &Arc<Upstream>) {
     let Some(path) = upstream.options.health_path.clone() else { return };
+    let host = upstream.options.health_host.clone();
     let mut ticks = interval(upstream.options.health_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let upstream = Arc::downgrade(upstream);
@@ -26,7 +27,9 @@ pub(super) fn watch_health(upstream: &Arc<Upstream>) {
             ticks.tick().await;
             let Some(upstream) = upstream.upgrade() else { return };
             let ask = async |server: &Arc<Server>| {
-                let health = timeout(upstream.options.connect_timeout + PATIENCE, ask(&server.address, &path)).await;
+                let host = host.clone().unwrap_or_else(|| own_name(&server.address));
+                let answer = ask(&server.address, &host, &path);
+                let health = timeout(upstream.options.connect_timeout + PATIENCE, answer).await;
                 server.set_health(&health.unwrap_or_else(|late| Err(late.into())));
             };
             join_all(upstream.servers.iter().map(ask)).await;
@@ -35,11 +38,11 @@ pub(super) fn watch_health(upstream: &Arc<Upstream>) {
 }
 
 /// `GET path` on a connection of its own: 2xx or 3xx.
-async fn ask(address: &Address, path: &str) -> io::Result<()> {
+async fn ask(address: &Address, host: &str, path: &str) -> io::Result<()> {
     let stream = Stream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let request = Request::get(path)
-        .header(header::HOST, host(address))
+        .header(header::HOST, host)
         .header(header::CONNECTION, HeaderValue::from_static("close"))
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;
@@ -53,8 +56,7 @@ async fn ask(address: &Address, path: &str) -> io::Result<()> {
     Err(io::Error::other(format!("{path} was answered with {}", status.as_u16())))
 }
 
-/// The server's own name, for `ALLOWED_HOSTS`.
-fn host(address: &Address) -> String {
+fn own_name(address: &Address) -> String {
     match address {
         Address::Tcp { host, port: 80 } => host.clone(),
         Address::Tcp { host, port } => format!("{host}:{port}"),

@@ -16,6 +16,8 @@ pub(crate) struct UpstreamOptions {
     /// `health_path`: asked with GET at each `health_interval`; a server that does not answer with 2xx or 3xx is passed
     /// over. Default: none, so that only a server that failed is tried, by connecting.
     pub(crate) health_path: Option<String>,
+    /// `Host` of these requests. Default: the server's own; filled in from `ALLOWED_HOSTS`, or Django would refuse them.
+    pub(crate) health_host: Option<String>,
     /// `health_interval`. Default: 5 s with a `health_path`, else 1 s.
     pub(crate) health_interval: Duration,
 }
@@ -31,6 +33,7 @@ impl UpstreamOptions {
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_mins(1),
             health_path: None,
+            health_host: None,
             health_interval: Duration::from_secs(1),
         }
     }

@@ -78,7 +78,6 @@ impl Upstream {
         let (mut parts, body) = answer.into_parts();
         // The client's own version counts for the answer's form.
         parts.version = Version::HTTP_11;
-        parts.extensions.clear();
         forwarding.clean_answer(&mut parts.headers);
         Ok(Response::from_parts(parts, Download::new(body, is_spared, lease)))
     }

@@ -135,3 +135,56 @@ impl Body for Upload {
         SizeHint::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    fn source(
+        parts: Vec<Result<&'static str, &'static str>>,
+        rest: impl Body<Data = Bytes> + Send + 'static,
+    ) -> Source {
+        let parts = parts.into_iter().map(|part| part.map(|part| Frame::data(Bytes::from(part))).map_err(Into::into));
+        let rest = rest.into_data_stream();
+        let rest = futures_util::StreamExt::map(rest, |part| Ok(Frame::data(part.unwrap_or_default())));
+        Source::new(StreamBody::new(futures_util::StreamExt::chain(stream::iter(parts), rest)).boxed_unsync())
+    }
+
+    fn nothing_more() -> impl Body<Data = Bytes, Error = UploadFailure> + Send + 'static {
+        StreamBody::new(stream::pending())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_nothing_more_is_given_up_after_a_minute() {
+        let source = source(vec![Ok("half")], nothing_more());
+        let mut upload = source.upload();
+        assert_eq!(upload.frame().await.unwrap().unwrap().into_data().unwrap(), "half");
+        let begun = Instant::now();
+        assert_eq!(upload.frame().await.unwrap().unwrap_err(), UploadFailure::TooSlow);
+        assert_eq!(begun.elapsed(), IDLE);
+        assert_eq!(source.failure(), Some(UploadFailure::TooSlow));
+        assert!(upload.frame().await.is_none(), "nothing comes behind a failure");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_the_clients_failure() {
+        let source = source(vec![Err("connection reset")], nothing_more());
+        assert_eq!(source.upload().frame().await.unwrap().unwrap_err(), UploadFailure::Broken);
+        assert_eq!(source.failure(), Some(UploadFailure::Broken));
+    }
+
+    #[tokio::test]
+    async fn a_body_stays_whole_until_it_is_read() {
+        let source = source(vec![Ok("whole")], http_body_util::Empty::new());
+        drop(source.upload());
+        let body = source.upload().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "whole");
+        assert!(
+            !source.is_empty()
+                && Source::new(http_body_util::Empty::new().map_err(Into::into).boxed_unsync()).is_empty()
+        );
+    }
+}

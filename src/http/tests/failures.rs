@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::websocket::tests::raw_request;
+use crate::{test_support::free_port, websocket::tests::raw_request};
 
 fn get() -> Vec<u8> {
     raw_request("GET", "/", &[("Host", "a")])
@@ -15,21 +15,9 @@ fn post(body: &str) -> Vec<u8> {
     bytes
 }
 
-/// An address where nobody listens.
-async fn nobody() -> Address {
-    let Recorder { address, .. } = &Recorder::ordinary().await;
-    address.clone()
-}
-
 #[tokio::test]
 async fn where_no_server_accepts_a_connection_the_client_is_told_to_come_back() {
-    let address = loop {
-        let address = nobody().await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if crate::upstream::Stream::connect(&address).await.is_err() {
-            break address;
-        }
-    };
+    let address = Address::Tcp { host: "127.0.0.1".to_owned(), port: free_port() };
     let gate = Gate::before(&address).await;
     let mut client = gate.connect().await;
     for request in [get(), post("abc")] {
@@ -143,12 +131,14 @@ async fn of_two_servers_the_one_that_dies_is_passed_over_whatever_the_request() 
 
 #[tokio::test]
 async fn a_client_that_goes_away_ends_its_request_to_django() {
-    for answer in ["", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"] {
+    let streaming = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let uploading = [&raw_request("POST", "/", &[("Host", "a"), ("Content-Length", "9")])[..], b"half"].concat();
+    for (request, answer) in [(get(), ""), (get(), streaming), (uploading.clone(), ""), (uploading, streaming)] {
         let (ended, mut has_ended) = tokio::sync::mpsc::unbounded_channel();
         let django = Recorder::start(move |mut connection: Connection| {
             let ended = ended.clone();
             async move {
-                connection.request().await;
+                connection.until("\r\n\r\n").await;
                 connection.write(answer).await;
                 while connection.read_more().await {}
                 let _ = ended.send(());
@@ -157,7 +147,7 @@ async fn a_client_that_goes_away_ends_its_request_to_django() {
         .await;
         let gate = Gate::before(&django.address).await;
         let mut client = gate.connect().await;
-        client.send(&get()).await;
+        client.send(&request).await;
         until(|| !django.requests().is_empty()).await;
         assert!(timeout(Duration::from_millis(200), has_ended.recv()).await.is_err());
         drop(client);

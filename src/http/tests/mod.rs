@@ -54,7 +54,9 @@ impl Gate {
     }
 
     async fn start(upstream: UpstreamOptions, forwarding: Forwarding) -> Self {
-        let setup = Setup::new();
+        let mut setup = Setup::new();
+        let upstream = Upstream::start(upstream);
+        setup.upstream = Some(Arc::clone(&upstream));
         let (mut options, access_token) = overlay::base("a key of the tests that is long enough for HS256");
         options.views[0].pattern = r"^ticket/\Z".to_owned();
         options.allowed_hosts = vec!["*".to_owned()];
@@ -64,7 +66,7 @@ impl Gate {
             users: setup.users.clone(),
             tickets: setup.tickets.clone(),
             throttles: counted_requests(),
-            upstream: Some(Upstream::start(upstream)),
+            upstream: Some(upstream),
             forwarding: Arc::new(forwarding),
             health_path_prefix: String::new(),
         });

@@ -128,6 +128,16 @@ async fn answers_without_a_body_keep_their_headers() {
 }
 
 #[tokio::test]
+async fn the_words_behind_a_status_are_djangos() {
+    for status in ["418 Short and Stout", "299 ", "200 Fine", "404 Not Found"] {
+        let django = Recorder::start(move |connection| connection.answer_all(status, "")).await;
+        let gate = Gate::before(&django.address).await;
+        let answer = gate.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_expects_to_be_told_to_continue_is_told() {
     let django = Recorder::ordinary().await;
     let gate = Gate::before(&django.address).await;

@@ -228,6 +228,47 @@ async fn a_client_cannot_take_the_proxys_word_out() {
     passed("Connection", bytes, &[seen, LAST]).await;
 }
 
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+#[tokio::test]
+async fn a_handshake_that_could_be_more_than_one_reaches_nobody() {
+    let smuggled = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (name, line, headers) in [
+        ("two hosts", "GET /ws/ HTTP/1.1", "Host: a\r\nHost: b\r\n"),
+        ("no host", "GET /ws/ HTTP/1.1", ""),
+        ("another host in the target", "GET http://b/ws/ HTTP/1.1", "Host: a\r\n"),
+        ("a body", "GET /ws/ HTTP/1.1", "Host: a\r\nContent-Length: 47\r\n"),
+        ("chunks", "GET /ws/ HTTP/1.1", "Host: a\r\nTransfer-Encoding: chunked\r\n"),
+        ("a folded line", "GET /ws/ HTTP/1.1", "Host: a\r\nSec-WebSocket-Protocol: a\r\n X-Forwarded-For: 6.6.6.6\r\n"),
+        ("CR in a protocol", "GET /ws/ HTTP/1.1", "Host: a\r\nSec-WebSocket-Protocol: a\rX-Forwarded-For: 6.6.6.6\r\n"),
+        ("NUL in an origin", "GET /ws/ HTTP/1.1", "Host: a\r\nOrigin: http://a\0\r\n"),
+        ("two keys", "GET /ws/ HTTP/1.1", "Host: a\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"),
+        ("a line break in the target", "GET /ws/?a=\r\nX: b HTTP/1.1", "Host: a\r\n"),
+    ] {
+        let bytes = format!("{line}\r\n{headers}{UPGRADE}\r\n{smuggled}");
+        let (answer, seen) = reached(bytes.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{name}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{name}: {answer}");
+        // A connection is tried before the ticket is redeemed; nothing is sent.
+        assert_eq!(seen.concat(), "", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_follows_a_refused_handshake_is_not_read() {
+    let bytes = format!(
+        "GET /ws/?a=%0d%0aX:b HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 6.6.6.6\r\n{UPGRADE}\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+    );
+    let (answer, seen) = reached(bytes.as_bytes()).await;
+    let seen = seen.concat();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "what Django says to it: {answer}");
+    assert!(!seen.contains("smuggled") && !seen.contains("6.6.6.6"), "{seen}");
+    assert!(seen.starts_with("GET /ws/?a=%0d%0aX:b HTTP/1.1\r\n"), "{seen}");
+    assert_eq!(seen.to_lowercase().matches("\r\nconnection: upgrade\r\n").count(), 1, "{seen}");
+    assert_eq!(seen.matches("\r\n\r\n").count(), 1, "{seen}");
+}
+
 #[tokio::test]
 async fn an_upgrade_to_something_else_is_an_ordinary_request() {
     let bytes = b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\

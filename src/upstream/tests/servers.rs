@@ -130,7 +130,7 @@ async fn a_server_whose_health_path_fails_is_passed_over() {
             let read = stream.read(&mut bytes).await.unwrap_or(0);
             asked = String::from_utf8_lossy(&bytes[..read]).into_owned();
             if read > 0 {
-                assert!(asked.starts_with("GET /health/?probe=1 HTTP/1.1\r\nhost: 127.0.0.1:"), "{asked}");
+                assert!(asked.starts_with("GET /health/?probe=1 HTTP/1.1\r\nhost: example.com\r\n"), "{asked}");
             }
             let _ = stream.write_all(answer.as_bytes()).await;
         }
@@ -140,6 +140,7 @@ async fn a_server_whose_health_path_fails_is_passed_over() {
     let well = tokio::spawn(serve(well, "HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n"));
     let mut options = UpstreamOptions::new(vec![first, second.clone()]);
     options.health_path = Some("/health/?probe=1".to_owned());
+    options.health_host = Some("example.com".to_owned());
     options.health_interval = Duration::from_millis(50);
     let upstream = Upstream::start(options);
     let noticed = async {
