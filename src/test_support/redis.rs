@@ -117,14 +117,18 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// The commands so far, each argument in quotes, up to and with the first that contains `last`.
+    /// The commands so far, each argument in quotes, up to and with the first that contains `last`; without those that
+    /// scripts run.
     pub(crate) fn until(&mut self, last: &str) -> Vec<String> {
         let mut commands = Vec::new();
         while !commands.last().is_some_and(|command: &String| command.contains(last)) {
             let mut line = String::new();
             assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "MONITOR ended");
             // `1700000000.000000 [0 127.0.0.1:50000] "GET" "key"`
-            commands.push(line.split_once("] ").unwrap().1.trim_end().to_owned());
+            let (client, command) = line.split_once("] ").unwrap();
+            if !client.ends_with(" lua") {
+                commands.push(command.trim_end().to_owned());
+            }
         }
         commands
     }

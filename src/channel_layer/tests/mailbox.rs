@@ -39,11 +39,6 @@ impl Mailbox {
     pub(in super::super) fn count(&self) -> usize {
         self.messages.lock().unwrap().len()
     }
-
-    /// Takes all that came so far.
-    pub(in super::super) fn take(&self) -> Vec<Value> {
-        self.messages.lock().unwrap().drain(..).map(|message| (*message).clone()).collect()
-    }
 }
 
 impl Sink for Mailbox {

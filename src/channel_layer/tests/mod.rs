@@ -2,6 +2,7 @@
 
 pub(super) mod contract;
 mod mailbox;
+mod proxy;
 mod repr;
 
 use serde_json::Value as Json;
@@ -9,6 +10,7 @@ use serde_json::Value as Json;
 use super::Value;
 
 pub(super) use mailbox::Mailbox;
+pub(super) use proxy::Proxy;
 pub(super) use repr::value_from_repr;
 
 /// The vectors `channel-layer-<name>.json`.
