@@ -3,6 +3,7 @@
 pub(super) mod contract;
 mod mailbox;
 mod proxy;
+mod python;
 mod repr;
 
 use serde_json::Value as Json;
