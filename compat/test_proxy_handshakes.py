@@ -13,7 +13,7 @@ from support.http_client import without_uuid
 from support.websocket_client import Socket, Unsent
 
 # What may differ of an answer; see test_proxy_http.py.
-HOP = {"date", "connection", "keep-alive", "transfer-encoding", "content-length"}
+HOP = {"date", "connection", "upgrade", "keep-alive", "transfer-encoding", "content-length"}
 # Headers that the consumer sees differently.
 FORWARDED = {"x-forwarded-for"}
 STACKS = ["ticket", "session", "public"]
@@ -125,7 +125,7 @@ QUERIES = [
     "uuid=other&uuid={}",
     "uuid={}&uuid=",
     "a=uuid%3D1&uuid={}",
-    "uuid={}&a[]=1&b=\"c\"",
+    "uuid={}&a[]=1&b={{c}}",
 ]
 
 
@@ -144,10 +144,9 @@ def test_the_rest_of_the_query_is_the_same(query, pair):
     assert through == direct
     assert tickets[0] in told[0]["query_string"]
     assert tickets[1] not in told[1]["query_string"], "the client's own ticket is used up"
-    assert told[1]["query_string"].count("uuid=") >= 1
     assert dict(parse_qsl(told[1]["query_string"]))["uuid"] != tickets[1]
     assert told[1]["user"] == told[0]["user"] == "alice"
-    if "other" not in query and "%75" not in query and not query.endswith("uuid="):
+    if "other" not in query and not query.endswith("uuid="):
         assert without_uuid(told[1]["query_string"]) == without_uuid(told[0]["query_string"])
 
 

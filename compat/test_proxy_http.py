@@ -70,7 +70,7 @@ REQUESTS = {
     "dots in the path": raw("GET", "/see/a/../b/./c"),
     "slashes in the path": raw("GET", "/see//a///b"),
     "odd characters in the path": raw("GET", "/see/a;b=c,d'(e)*!$@:&=[]|"),
-    "odd characters in the query": raw("GET", '/see/?a[]={"b"}|^`\\'),
+    "odd characters in the query": raw("GET", '/see/?a[]={b}|^`\\'),
     "many headers": raw("GET", "/see/", *[f"X-Number-{n}: {n}" for n in range(60)]),
     "a header twice": raw("GET", "/see/", "X-Twice: one", "X-Other: 1", "x-twice: two"),
     "cookies in two headers": raw("GET", "/see/", "Cookie: a=1; b=2", "Cookie: c=3"),
@@ -109,6 +109,7 @@ REQUESTS = {
 # The same in all but this.
 VARIES = {
     "HTTP/1.0": "the version is that of the way to Django: 1.1",
+    "chunks with a trailer": "trailers go no further; uvicorn takes them for headers",
     "spaces around a value": "they are no part of it (RFC 9110); uvicorn keeps those behind it",
 }
 
@@ -123,6 +124,9 @@ def test_a_view_sees_the_same_request(name, pair):
     direct, through = seen(direct), seen(through)
     if name == "HTTP/1.0":
         assert (direct.pop("http_version"), through.pop("http_version")) == ("1.0", "1.1")
+    if name == "chunks with a trailer":
+        direct["meta"].pop("HTTP_X_T", None)
+        direct["headers"] = [header for header in direct["headers"] if header[0] != "x-t"]
     if name == "spaces around a value":
         direct["meta"]["HTTP_X_SPACES"] = direct["meta"]["HTTP_X_SPACES"].rstrip()
         direct["headers"] = [[name, value.rstrip()] for name, value in direct["headers"]]
