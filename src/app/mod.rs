@@ -1,5 +1,6 @@
 //! The program put together: settings checked, pools tried, address bound; then run, reload, stop.
 
+mod no_admission;
 mod refused_login;
 mod site;
 

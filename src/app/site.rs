@@ -6,15 +6,16 @@ use tokio::sync::Notify;
 
 use super::{
     HttpSite,
+    no_admission::NoAdmission,
     refused_login::{WatchedTickets, WatchedUsers},
 };
 use crate::{
     access_token::{KeyError, Verifier},
-    cache::throttle::{self, ThrottleStore},
+    cache::throttle::{self, InProcessThrottleStore, ThrottleStore},
     consumer::RouteKind,
     http::{HttpParts, HttpState, PatternError, router},
     server::Site,
-    settings::Settings,
+    settings::{Admission, Settings},
     ticket::{self, TicketStore, TicketStoreError},
     upstream::{Forwarding, Upstream},
     user::{self, UserOpenError, UserStore},
@@ -72,9 +73,13 @@ pub(crate) async fn open_parts(
     refused_login: Option<&Arc<Notify>>,
 ) -> Result<Parts, OpenSiteError> {
     let verifier = Arc::new(Verifier::new(settings.access_token.clone())?);
-    let mut users = user::open(&settings.user, &settings.database).await?;
-    let mut tickets = ticket::open(&settings.cache)?;
-    let throttles = throttle::open(&settings.cache).map_err(ticket::OpenError::from)?;
+    let Some(Admission { user, database, cache }) = &settings.admission else {
+        let throttles = Arc::new(InProcessThrottleStore::default());
+        return Ok(Parts { users: Arc::new(NoAdmission), tickets: Arc::new(NoAdmission), throttles, verifier });
+    };
+    let mut users = user::open(user, database).await?;
+    let mut tickets = ticket::open(cache)?;
+    let throttles = throttle::open(cache).map_err(ticket::OpenError::from)?;
     tickets.ping().await?;
     if let Some(refused_login) = refused_login {
         users = Arc::new(WatchedUsers::new(users, Arc::clone(refused_login)));

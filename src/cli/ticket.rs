@@ -26,6 +26,10 @@ pub(super) fn run(arguments: &TicketArguments) -> u8 {
 }
 
 async fn issue(named: &str, settings: Settings) -> u8 {
+    if settings.admission.is_none() {
+        eprintln!("sluicegate: no ticket is issued or redeemed here: everything is passed on to Django");
+        return UNUSABLE;
+    }
     let parts = match open_parts(&settings, None).await {
         Ok(parts) => parts,
         Err(error) => {

@@ -23,6 +23,8 @@ pub(super) const MEND: &str = "[cache]\nlocation = \"redis://host:6379/0\"      
 pub(super) struct Surroundings<'a> {
     /// Whether the ticket view is served here, so that nobody else writes tickets.
     pub(super) issues: bool,
+    /// Whether there is a Django behind, which redeems the tickets of its sockets.
+    pub(super) passes_on: bool,
     pub(super) debug: bool,
     pub(super) database: Option<&'a DatabaseOptions>,
 }
@@ -225,6 +227,9 @@ fn same_vendor(a: &DatabaseServer, b: &DatabaseServer) -> bool {
 fn local_memory(layers: &mut Layers, around: &Surroundings<'_>) -> Result<CacheBackend, Problem> {
     let by_default = layers.values.given("cache.backend").is_none() && layers.values.text("cache.kind").is_none();
     let sentence = match (around.issues, by_default) {
+        (_, false) if around.passes_on => {
+            "LocMemCache is the memory of one process, and what is written there is unknown to the Django behind"
+        }
         (true, _) if around.debug || layers.values.boolean("allow_local", false) => {
             let note = "tickets are kept in this process's own memory: with a second process, or behind a load balancer, \
                         they will not be found";
@@ -238,7 +243,7 @@ fn local_memory(layers: &mut Layers, around: &Surroundings<'_>) -> Result<CacheB
         (true, false) => "LocMemCache is the memory of one process, and DEBUG is off",
     };
     let code = if by_default { Code::CacheMissing } else { Code::LocalMemory };
-    let or_local = if around.issues { "\nOr, for one process alone: --allow-local" } else { "" };
+    let or_local = if around.issues && !around.passes_on { "\nOr, for one process alone: --allow-local" } else { "" };
     Err(Problem::new(code, sentence).mend(format!(
         "In Django's settings, for both:\n\
          CACHES = {{\"default\": {{\"BACKEND\": \"django.core.cache.backends.redis.RedisCache\", \

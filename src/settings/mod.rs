@@ -58,9 +58,8 @@ pub(crate) use self::{
 pub struct Settings {
     pub(crate) server: ServerOptions,
     pub(crate) access_token: AccessTokenOptions,
-    pub(crate) user: UserOptions,
-    pub(crate) database: DatabaseOptions,
-    pub(crate) cache: CacheOptions,
+    /// `None`: no ticket is issued or redeemed here, all of that is Django's, behind us.
+    pub(crate) admission: Option<Admission>,
     /// `views` is empty where the ticket view is not served.
     pub(crate) http: HttpOptions,
     pub(crate) websocket: WebSocketOptions,
@@ -68,6 +67,14 @@ pub struct Settings {
     pub(crate) upstream: Option<UpstreamOptions>,
     /// Tried in order; with an upstream, a path that fits none goes there untouched.
     pub(crate) routes: Vec<RouteOptions>,
+}
+
+/// What tickets are issued and redeemed with.
+#[derive(Clone, Debug)]
+pub(crate) struct Admission {
+    pub(crate) user: UserOptions,
+    pub(crate) database: DatabaseOptions,
+    pub(crate) cache: CacheOptions,
 }
 
 impl Settings {

@@ -1,11 +1,11 @@
 //! All layers read and checked, good or not.
 
-use std::{fs, io::ErrorKind};
+use std::{fs, io::ErrorKind, mem};
 
 use serde_json::Value;
 
 use super::{
-    Settings, TicketViewState, cache, database,
+    Admission, Settings, TicketViewState, cache, database,
     django::{Asgi, AsgiRoute, Django, document_text},
     environment, http,
     issue::Blockers,
@@ -16,10 +16,15 @@ use super::{
     route_proxy::{self, Surroundings},
     routes, server, simple_jwt,
     sources::Sources,
-    ticket_view, toml_file, upstream, user, websocket,
-    websocket::Sockets,
+    ticket_view, toml_file, upstream, user,
+    values::Values,
+    websocket::{self, Sockets},
 };
-use crate::{consumer::RouteOptions, http::TicketView};
+use crate::{
+    consumer::{RouteKind, RouteOptions},
+    http::TicketView,
+    upstream::RouteAuth,
+};
 
 /// What was read, for `settings` and `check`, which show it even where it is not good to start with.
 #[derive(Debug)]
@@ -100,19 +105,34 @@ impl Report {
         around: &Surroundings<'_>,
         sockets: Sockets,
     ) {
-        let mut blockers = Blockers::default();
-        let database = database::read(layers, django);
-        let access_token = simple_jwt::read(layers, django, &mut blockers);
-        let user = user::read(layers, django, database.as_ref(), &mut blockers);
-        let mut http = http::read(layers, django, &mut blockers);
-        let views = ticket_view::read(layers, django, &access_token, &mut blockers);
-        (http.views, self.ticket_view) = serve(layers, views, blockers);
-        let tickets = cache::Surroundings {
-            issues: !http.views.is_empty(),
-            debug: layers.values.boolean("debug", false),
-            database: database.as_ref(),
+        let mut routes: Vec<_> = routes.into_iter().map(|(route, _)| route).collect();
+        if around.upstream.is_stated {
+            let found = route_proxy::of_django(around, &routes, layers);
+            routes.extend(found);
+        }
+        let mut needs = Needs {
+            stated: !around.upstream.is_stated || routes.iter().any(|route| admits(&route.kind)),
+            blockers: Blockers::default(),
         };
-        let cache = cache::read(layers, django, &tickets);
+        let database = needs.read(layers, |layers, _| database::read(layers, django));
+        let access_token = simple_jwt::read(layers, django, &mut needs.blockers);
+        let user = needs.read(layers, |layers, blockers| user::read(layers, django, database.as_ref(), blockers));
+        let mut http = http::read(layers, django, &mut needs.blockers);
+        let views = ticket_view::read(layers, django, &access_token, &mut needs.blockers);
+        // Whether the view is served decides what cache will do, which in turn may keep it from being served.
+        let may_serve = needs.blockers.is_empty() && !views.is_empty() && !is_turned_off(&layers.values);
+        let mut cache = None;
+        if needs.stated || may_serve {
+            let tickets = cache::Surroundings {
+                issues: may_serve,
+                passes_on: around.upstream.is_stated,
+                debug: layers.values.boolean("debug", false),
+                database: database.as_ref(),
+            };
+            cache = needs.read(layers, |layers, _| cache::read(layers, django, &tickets));
+        }
+        let is_needed = needs.stated;
+        (http.views, self.ticket_view) = serve(layers, views, needs.blockers);
         let websocket = websocket::read(layers, django, sockets);
         let server = server::read(layers);
         if let Some(upstream) = &around.upstream.options {
@@ -129,16 +149,44 @@ impl Report {
                     .push("there is no [[route]]: tickets are issued, but no socket is admitted here".to_owned());
             }
         }
-        let mut routes: Vec<_> = routes.into_iter().map(|(route, _)| route).collect();
-        if around.upstream.is_stated {
-            let found = route_proxy::of_django(around, &routes, layers);
-            routes.extend(found);
-        }
         let upstream = around.upstream.options.clone();
-        if let (Some(database), Some(user), Some(cache)) = (database, user, cache) {
-            self.settings =
-                Some(Settings { server, access_token, user, database, cache, http, websocket, upstream, routes });
+        let is_used = is_needed || !http.views.is_empty();
+        let admission = match (database, user, cache) {
+            (Some(database), Some(user), Some(cache)) if is_used => Some(Admission { user, database, cache }),
+            _ if is_used => return,
+            _ => None,
+        };
+        self.settings = Some(Settings { server, access_token, admission, http, websocket, upstream, routes });
+    }
+}
+
+/// Whether sockets of such a route are admitted here, by ticket.
+fn admits(kind: &RouteKind) -> bool {
+    match kind {
+        RouteKind::Rust(_) | RouteKind::Declared(_) => true,
+        RouteKind::Proxy(proxy) => proxy.auth == RouteAuth::Ticket,
+    }
+}
+
+/// What users, database and cache are needed for.
+struct Needs {
+    /// A route admits sockets here, or there is no Django behind that would: without these parts there is no start.
+    stated: bool,
+    /// Otherwise the ticket view alone needs them, and is left to Django without them.
+    blockers: Blockers,
+}
+
+impl Needs {
+    fn read<T>(&mut self, layers: &mut Layers, read: impl FnOnce(&mut Layers, &mut Blockers) -> T) -> T {
+        if self.stated {
+            return read(layers, &mut self.blockers);
         }
+        let others = mem::take(&mut layers.problems);
+        let value = read(layers, &mut self.blockers);
+        for problem in mem::replace(&mut layers.problems, others).iter() {
+            self.blockers.add_or_report(problem.clone(), layers);
+        }
+        value
     }
 }
 
@@ -153,6 +201,10 @@ fn not_run(asgi: &Asgi, is_passed_on: bool) -> Vec<String> {
     sentences.sort();
     sentences.dedup();
     sentences
+}
+
+fn is_turned_off(values: &Values) -> bool {
+    values.given("ticket.serve").is_some_and(|(value, _)| *value == Value::Bool(false))
 }
 
 /// `[ticket] serve`: the views that are served, and what is said about it.

@@ -21,8 +21,9 @@ fn a_whole_project_is_taken_over() {
     assert_eq!(problems(&report), "");
     assert_eq!(report.ticket_view, TicketViewState::Served);
     let settings = report.settings.unwrap();
+    let admission = settings.admission.unwrap();
 
-    let DatabaseServer::Postgres { host, port, user, password, database, tls, options } = settings.database.server
+    let DatabaseServer::Postgres { host, port, user, password, database, tls, options } = admission.database.server
     else {
         panic!("another engine");
     };
@@ -32,7 +33,7 @@ fn a_whole_project_is_taken_over() {
         ("database-password", Some("require"), None)
     );
 
-    let CacheBackend::DjangoRedis { redis, pickle_protocol: 5 } = settings.cache.backend else {
+    let CacheBackend::DjangoRedis { redis, pickle_protocol: 5 } = admission.cache.backend else {
         panic!("another cache");
     };
     let RedisTopology::Single(RedisAddress::Tcp { host, port: 6380, tls: None }) = redis.topology else {
@@ -42,7 +43,7 @@ fn a_whole_project_is_taken_over() {
         (host.as_str(), redis.password.unwrap().expose(), redis.database),
         ("cache.internal", "cache-password", 3)
     );
-    assert_eq!((settings.cache.key.prefix.as_str(), settings.cache.key.version.as_str()), ("site", "2"));
+    assert_eq!((admission.cache.key.prefix.as_str(), admission.cache.key.version.as_str()), ("site", "2"));
 
     let tokens = settings.access_token;
     assert_eq!((tokens.algorithm, tokens.leeway.as_secs()), (Algorithm::Hs256, 30));
@@ -50,7 +51,7 @@ fn a_whole_project_is_taken_over() {
     assert_eq!(tokens.signing_key.expose(), "a-secret-key-of-at-least-thirty-two-characters");
     assert_eq!(tokens.verifying_key, None);
 
-    let user = settings.user;
+    let user = admission.user;
     assert_eq!((user.model.as_str(), user.is_active), ("auth.User", ActiveFlag::Column));
     assert!(user.by_id.sql.ends_with("WHERE \"auth_user\".\"id\" = %s LIMIT 21"));
     assert_eq!(user.by_id.lookup, FieldKind::Integer { min: Some(-2_147_483_648), max: Some(2_147_483_647) });
@@ -75,7 +76,7 @@ fn a_whole_project_is_taken_over() {
 #[test]
 fn a_later_layer_changes_only_what_it_names() {
     let toml = format!("{ROUTE}[cache]\nlocation = \"redis://elsewhere/7\"\n[database]\nhost = \"127.0.0.1\"\n");
-    let settings = document(&toml, |_| {}).settings.unwrap();
+    let settings = document(&toml, |_| {}).settings.unwrap().admission.unwrap();
     let CacheBackend::DjangoRedis { redis, .. } = settings.cache.backend else {
         panic!("another cache");
     };
@@ -180,7 +181,7 @@ fn a_cache_in_local_memory_is_good_for_one_process_that_does_both() {
     assert!(problems(&document(ROUTE, local)).starts_with("E043 Django's CACHES[\"default\"]: "));
     let report = document(&format!("debug = true\n{ROUTE}"), local);
     assert_eq!(problems(&report), "");
-    assert!(matches!(report.settings.unwrap().cache.backend, CacheBackend::InProcess));
+    assert!(matches!(report.settings.unwrap().admission.unwrap().cache.backend, CacheBackend::InProcess));
     assert!(report.notes.iter().any(|note| note.contains("own memory")));
     let said = problems(&document(&format!("debug = true\n{ROUTE}[ticket]\nserve = false"), local));
     assert!(said.contains("Django issues the tickets into LocMemCache"), "{said}");

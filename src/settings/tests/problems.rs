@@ -218,7 +218,7 @@ fn a_key_function_that_could_not_be_told_has_to_be_stated() {
     assert!(said.starts_with("E044 ") && said.contains("mine.TENANT"), "{said}");
     let report = document(&format!("{route}[cache]\nkey = \"{{key}}@{{prefix}}\""), change);
     assert_eq!(problems(&report), "");
-    assert_eq!(report.settings.unwrap().cache.key.pattern, "{key}@{prefix}");
+    assert_eq!(report.settings.unwrap().admission.unwrap().cache.key.pattern, "{key}@{prefix}");
 }
 
 #[test]

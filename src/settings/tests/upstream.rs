@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Report, render, starter},
+    super::{Report, TicketViewState, render, starter},
     ENOUGH, Given, document, problems, toml,
 };
 use crate::{
@@ -244,4 +244,54 @@ fn an_application_that_could_not_be_read_is_passed_on_whole() {
         );
         assert!(report.settings.unwrap().routes.is_empty());
     }
+}
+
+/// A cache that cannot hold tickets, a user query that is none, and a database of another kind.
+const UNUSABLE: [(&str, &str); 3] = [
+    ("cache", r#"{"backend": "django.core.cache.backends.memcached.PyMemcacheCache", "kind": "memcached"}"#),
+    ("user", r#"{"model": "mine.User", "is_active": "column", "unsupported": ["it reads the clock"]}"#),
+    ("database", r#"{"alias": "default", "vendor": "oracle"}"#),
+];
+
+#[test]
+fn users_and_cache_are_needed_only_where_tickets_are_issued_or_redeemed_here() {
+    for (item, value) in UNUSABLE {
+        let with = |toml: &str, auth: &str| {
+            document(&format!("{UPSTREAM}{toml}"), |document| {
+                document["items"][item]["value"] = serde_json::from_str(value).unwrap();
+                document["items"]["asgi"]["value"]["routes"][0]["auth"] = json!(auth);
+            })
+        };
+        let needed = problems(&with("", "ticket"));
+        assert!(needed.starts_with('E') && !needed.starts_with("E07"), "{item}: {needed}");
+        let report = with("", "none");
+        assert_eq!(problems(&report), "", "{item}");
+        assert!(matches!(&report.ticket_view, TicketViewState::LeftToDjango(why) if !why.is_empty()), "{item}");
+        let settings = report.settings.unwrap();
+        assert!(settings.admission.is_none() && settings.http.views.is_empty());
+        let said = problems(&with("[ticket]\nserve = true\n", "none"));
+        assert!(said.starts_with("E070"), "{item}: {said}");
+        // With the routes stated to be Django's own affair, nothing is needed either.
+        let report = with("[[route]]\nregex = \"\"\nproxy = true\nauth = \"none\"\n", "ticket");
+        assert_eq!(problems(&report), "", "{item}");
+    }
+    let report = document(&format!("{UPSTREAM}[ticket]\nserve = false\n"), routes(json!([])));
+    assert_eq!(problems(&report), "");
+    assert!(report.settings.unwrap().admission.is_none());
+}
+
+#[test]
+fn what_django_is_to_redeem_cannot_stand_in_local_memory() {
+    let local = |auth: &'static str| {
+        move |document: &mut Value| {
+            document["items"]["cache"]["value"] = json!({"backend": "django.core.cache.backends.locmem.LocMemCache",
+                "kind": "locmem", "key_prefix": "", "version": 1, "key_pattern": "{prefix}:{version}:{key}"});
+            document["items"]["asgi"]["value"]["routes"][0]["auth"] = json!(auth);
+        }
+    };
+    let said = problems(&document(&format!("debug = true\n{UPSTREAM}"), local("ticket")));
+    assert!(said.starts_with("E043 ") && said.contains("unknown to the Django behind"), "{said}");
+    let report = document(&format!("debug = true\n{UPSTREAM}"), local("none"));
+    assert_eq!(problems(&report), "");
+    assert!(matches!(report.ticket_view, TicketViewState::LeftToDjango(_)));
 }

@@ -25,6 +25,7 @@ fn the_defaults_are_those_of_a_new_project() {
     let default = AccessTokenOptions::default();
     assert_eq!(settings.access_token.auth_header_types, default.auth_header_types);
     assert_eq!(settings.access_token.token_type_claim, default.token_type_claim);
+    let settings = settings.admission.unwrap();
     assert_eq!(settings.cache.key.pattern, "{prefix}:{version}:{key}");
     assert!(matches!(settings.cache.backend, CacheBackend::DjangoRedis { pickle_protocol: 5, .. }));
     assert_eq!(
@@ -56,7 +57,7 @@ fn without_a_project_the_view_is_not_said_to_be_left_to_it() {
 fn flags_win_over_variables_and_variables_over_the_file() {
     let environment = [("SLUICEGATE_CACHE_URL", "redis://from-variable/2"), ("SLUICEGATE__CACHE__KEY_PREFIX", "p")];
     let report = Given { toml: Some(ENOUGH), environment: &environment, ..Given::default() }.read();
-    let settings = report.settings.unwrap();
+    let settings = report.settings.unwrap().admission.unwrap();
     assert_eq!(settings.cache.key.prefix, "p");
     let CacheBackend::DjangoRedis { redis, .. } = settings.cache.backend else {
         panic!("another cache");
@@ -71,7 +72,8 @@ fn django_redis_and_sentinels_are_named_in_the_file() {
     let text = ENOUGH.replace("[cache]\nlocation = \"redis://:cache-password@cache.internal:6379/1\"\n", cache);
     let report = toml(&text);
     assert_eq!(problems(&report), "");
-    let CacheBackend::DjangoRedisPackage { redis, serializer, compressor } = report.settings.unwrap().cache.backend
+    let CacheBackend::DjangoRedisPackage { redis, serializer, compressor } =
+        report.settings.unwrap().admission.unwrap().cache.backend
     else {
         panic!("another cache");
     };
@@ -86,7 +88,7 @@ fn the_cache_may_be_a_table_of_the_database() {
     let cache = "[cache]\nbackend = \"django.core.cache.backends.db.DatabaseCache\"\nlocation = \"tickets\"\n";
     let text = ENOUGH.replace("[cache]\nlocation = \"redis://:cache-password@cache.internal:6379/1\"\n", cache);
     let CacheBackend::Database { database, table, max_entries: 300, cull_frequency: 3, time_zone: None } =
-        toml(&text).settings.unwrap().cache.backend
+        toml(&text).settings.unwrap().admission.unwrap().cache.backend
     else {
         panic!("another cache");
     };
@@ -100,5 +102,5 @@ fn no_cache_is_a_problem_unless_local_memory_is_asked_for() {
     assert!(problems(&toml(&text)).starts_with("E040: "));
     let report = Given { toml: Some(&text), allow_local: true, ..Given::default() }.read();
     assert_eq!(problems(&report), "");
-    assert!(matches!(report.settings.unwrap().cache.backend, CacheBackend::InProcess));
+    assert!(matches!(report.settings.unwrap().admission.unwrap().cache.backend, CacheBackend::InProcess));
 }
