@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -17,13 +17,18 @@ use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{
         self,
-        connect::{Connected, Connection},
+        connect::{Connected, Connection, capture_connection},
     },
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
+use tokio::time::{Instant, sleep_until};
 use tower_service::Service;
 
-use super::{ConnectError, Stream, server::Server, upload::Upload};
+use super::{
+    ConnectError, Stream,
+    server::Server,
+    upload::{Source, Upload},
+};
 
 /// How long a connection may be idle and still be used: gunicorn closes it after 2 s, uvicorn after 5 s, and what is sent
 /// while it closes is lost.
@@ -44,6 +49,8 @@ pub(super) enum SendError {
     /// The connection broke, or what came is no HTTP. `reused`: it had served before, so that the server may have closed
     /// it just when the request was sent.
     Broken { error: legacy::Error, reused: bool },
+    /// The head of the answer did not come in time.
+    Late,
 }
 
 impl HttpClient {
@@ -58,9 +65,23 @@ impl HttpClient {
         Self(builder.build(Connector(server)))
     }
 
-    /// Sends a request and waits for the head of its answer, without a time limit.
-    pub(super) async fn send(&self, request: Request<Upload>) -> Result<Response<Incoming>, SendError> {
-        match self.0.request(request).await {
+    /// Sends a request with `body` and waits for the head of its answer, for as long as `patience` from when a connection
+    /// is there, or from when a part of the body was last passed on.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Upload>,
+        body: &Source,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, SendError> {
+        let mut connection = capture_connection(&mut request);
+        let mut answer = pin!(self.0.request(request));
+        let answer = tokio::select! {
+            biased;
+            answer = &mut answer => answer,
+            // Bounded by the time for connecting.
+            () = async { drop(connection.wait_for_connection_metadata().await) } => in_time(body, patience, answer).await?,
+        };
+        match answer {
             Ok(answer) => {
                 if let Some(Used(used)) = answer.extensions().get() {
                     used.store(true, Ordering::Relaxed);
@@ -76,6 +97,24 @@ impl HttpClient {
                 let reused = extensions.get().is_some_and(|Used(used)| used.load(Ordering::Relaxed));
                 Err(SendError::Broken { error, reused })
             }
+        }
+    }
+}
+
+async fn in_time<T>(
+    body: &Source,
+    patience: Duration,
+    mut answer: impl Future<Output = T> + Unpin,
+) -> Result<T, SendError> {
+    let mut deadline = Instant::now() + patience;
+    loop {
+        tokio::select! {
+            answer = &mut answer => return Ok(answer),
+            () = sleep_until(deadline) => {}
+        }
+        match body.moved().map(|moved| moved + patience) {
+            Some(extended) if extended > deadline => deadline = extended,
+            _ => return Err(SendError::Late),
         }
     }
 }

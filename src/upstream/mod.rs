@@ -17,7 +17,7 @@ mod stream;
 mod tests;
 mod upload;
 
-pub(crate) use address::{Address, AddressError};
+pub(crate) use address::Address;
 pub(crate) use ambiguous::Ambiguous;
 pub(crate) use dial::{DialError, Handshake, HandshakeAnswer, OpenUpstream};
 pub(crate) use download::Download;

@@ -1,6 +1,6 @@
 //! An HTTP request passed on to Django, and its answer back.
 
-use std::{error::Error, future::Future, pin::pin};
+use std::error::Error;
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
@@ -8,7 +8,6 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep_until};
 
 use super::{
     Ambiguous, Download, Forwarding, Lease, Peer, Upstream,
@@ -69,7 +68,7 @@ impl Upstream {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let head = Head { method: head.method.clone(), uri: target(&head.uri), headers };
-        let (answer, lease) = self.in_time(&body, self.send(&head, &body)).await?;
+        let (answer, lease) = self.send(&head, &body).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(PassError::Failed("it switched protocols without being asked to".into()));
         }
@@ -80,28 +79,6 @@ impl Upstream {
         parts.version = Version::HTTP_11;
         forwarding.clean_answer(&mut parts.headers);
         Ok(Response::from_parts(parts, Download::new(body, is_spared, lease)))
-    }
-
-    /// Bounds the time from the last part of the body, or from the beginning where there is none, to the answer.
-    async fn in_time<T>(
-        &self,
-        body: &Source,
-        answer: impl Future<Output = Result<T, PassError>>,
-    ) -> Result<T, PassError> {
-        let begun = Instant::now();
-        let mut answer = pin!(answer);
-        let mut deadline = begun + self.options.timeout;
-        loop {
-            tokio::select! {
-                answer = &mut answer => return answer,
-                () = sleep_until(deadline) => {}
-            }
-            let extended = body.moved().unwrap_or(begun) + self.options.timeout;
-            if extended <= deadline {
-                return Err(PassError::TimedOut);
-            }
-            deadline = extended;
-        }
     }
 
     async fn send(&self, head: &Head, body: &Source) -> Result<(Response<Incoming>, Lease), PassError> {
@@ -117,6 +94,7 @@ impl Upstream {
                     });
                 }
                 Err(SendError::Connect(error)) => return Err(PassError::Unavailable(error)),
+                Err(SendError::Late) => return Err(PassError::TimedOut),
                 Ok(answer) => return Ok(answer),
             }
         }
@@ -126,7 +104,7 @@ impl Upstream {
         let mut last = SendError::Connect("there is no server".into());
         for server in self.in_order() {
             let lease = server.lease();
-            match server.client.send(head.request(body)).await {
+            match server.client.send(head.request(body), body, self.options.timeout).await {
                 Ok(answer) => return Ok((answer, lease)),
                 Err(error @ SendError::Connect(_)) => last = error,
                 Err(error) => return Err(error),

@@ -77,6 +77,28 @@ async fn a_head_that_is_late_is_a_gateway_timeout_and_the_request_is_given_up() 
 }
 
 #[tokio::test]
+async fn the_time_for_an_answer_begins_with_the_connection() {
+    // Nobody accepts: the queue is full.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let full = socket.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let fill: Vec<_> = (0..8).map(|_| tokio::spawn(TcpStream::connect(address))).collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut options = UpstreamOptions::new(vec![Address::Tcp { host: "127.0.0.1".to_owned(), port: address.port() }]);
+    options.connect_timeout = Duration::from_millis(400);
+    options.timeout = Duration::from_millis(200);
+    let gate = Gate::start(options, Forwarding::default()).await;
+    let mut client = gate.connect().await;
+    client.send(&get()).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable_upstream"));
+    for one in fill {
+        one.abort();
+    }
+}
+
+#[tokio::test]
 async fn a_long_upload_is_no_late_answer() {
     let django = Recorder::ordinary().await;
     let mut options = UpstreamOptions::new(vec![django.address.clone()]);

@@ -72,6 +72,39 @@ async fn connections_to_django_are_used_again_but_not_after_they_were_idle_for_l
 }
 
 #[tokio::test]
+async fn a_server_that_closes_each_connection_or_every_third_loses_no_request() {
+    for keeps in [1, 3] {
+        let django = Recorder::start(move |mut connection: Connection| async move {
+            for number in 1..=keeps {
+                if connection.request().await.is_none() {
+                    return;
+                }
+                let last = if number == keeps { "connection: close\r\n" } else { "" };
+                connection.write(&format!("HTTP/1.1 200 OK\r\n{last}content-length: 2\r\n\r\nok")).await;
+            }
+        })
+        .await;
+        let gate = Arc::new(Gate::before(&django.address).await);
+        let clients = (0..8).map(|number| {
+            let gate = Arc::clone(&gate);
+            tokio::spawn(async move {
+                let mut client = gate.connect().await;
+                for _ in 0..20 {
+                    let body = "x".repeat(number);
+                    let head = raw_request("POST", "/", &[("Host", "a"), ("Content-Length", &number.to_string())]);
+                    client.send(&[&head[..], body.as_bytes()].concat()).await;
+                    assert_eq!(client.answer().await.status, 200);
+                }
+            })
+        });
+        for client in clients.collect::<Vec<_>>() {
+            client.await.unwrap();
+        }
+        assert_eq!(django.requests().len(), 160, "each came once");
+    }
+}
+
+#[tokio::test]
 async fn a_get_is_sent_again_where_django_closed_the_connection_just_then() {
     let django = Recorder::start(async |mut connection: Connection| {
         connection.request().await;
