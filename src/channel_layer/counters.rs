@@ -40,6 +40,15 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// One more message that cannot be read; said in the log the more seldom the more there are.
+    pub(super) fn add_undecodable(&self) {
+        self.undecodable.add(1);
+        let count = self.undecodable.get();
+        if count.is_power_of_two() {
+            tracing::warn!(count, "messages of the channel layer cannot be read: another serializer or key wrote them");
+        }
+    }
+
     pub(super) fn counters(&self, queued: u64) -> Counters {
         Counters {
             received: self.received.get(),

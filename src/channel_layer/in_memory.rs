@@ -96,7 +96,7 @@ impl ChannelLayer for InMemoryChannelLayer {
             return Err(ChannelLayerError::ReservedKey);
         }
         if channel.contains('!') {
-            self.inbox.deliver([channel], &Arc::new(message.clone()));
+            self.inbox.deliver(&[channel.to_owned()], &[], &Arc::new(message.clone()));
             return Ok(());
         }
         let mut plain = self.plain();

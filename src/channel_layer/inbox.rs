@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::Hash,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -212,52 +213,44 @@ impl Inbox {
         channels.map(|(id, _)| *id).collect()
     }
 
-    /// Hands `message` to the channels and groups of these names.
+    /// Hands `message` to the channels and groups of these names, where `before` are those of the same message that came
+    /// by other ways.
     ///
     /// A channel that is named and is also in a group that is named gets one copy. A name twice is two copies, as with
     /// channels_redis.
-    pub(super) fn deliver<'a>(&self, names: impl IntoIterator<Item = &'a str>, message: &Arc<Value>) {
-        let (mut groups, mut channels, mut probes) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut addressed, mut unknown) = (0, 0);
+    pub(super) fn deliver(&self, names: &[String], before: &[String], message: &Arc<Value>) {
+        let (mut found, earlier);
         {
             let table = lock(&self.table);
-            for name in names {
-                addressed += 1;
-                let id = self.naming.id(name);
-                match id.and_then(|id| Some((id, table.recipients.get(&id)?))) {
-                    Some((id, Recipient::Channel { sink, .. })) => channels.push((id, Arc::clone(sink))),
-                    Some((_, Recipient::Group(group))) => groups.push(Arc::clone(group)),
-                    Some((_, Recipient::Probe(sink))) => probes.push(Arc::clone(sink)),
-                    None => unknown += 1,
-                }
-            }
+            found = table.find(names, &self.naming);
+            earlier = table.find(before, &self.naming);
         }
-        for probe in &probes {
+        for probe in &found.probes {
             probe.deliver(message);
         }
-        if addressed > 0 && probes.len() == addressed {
+        if !names.is_empty() && found.probes.len() == names.len() {
             return;
         }
         self.tally.received.add(1);
         // A message that names nobody is for nobody, too.
-        self.tally.unknown.add(if addressed == 0 { 1 } else { unknown });
-        match &groups[..] {
-            [] => {}
-            [group] => channels.retain(|(id, _)| !group.has(*id)),
-            _ => {
-                let mut seen = HashSet::new();
-                for group in &groups {
-                    let members = group.members();
-                    self.hand_over(members.into_iter().filter(|(id, _)| seen.insert(*id)), message);
-                }
-                channels.retain(|(id, _)| !seen.contains(id));
-                groups.clear();
+        self.tally.unknown.add(if names.is_empty() { 1 } else { found.unknown });
+        let mut seen: HashSet<u128> = earlier.channels.iter().map(|(id, _)| *id).collect();
+        if found.groups.len() + earlier.groups.len() + seen.len() <= 1 {
+            // The usual case: the members of one group are all different.
+            found.channels.retain(|(id, _)| !found.groups.iter().chain(&earlier.groups).any(|group| group.has(*id)));
+            for group in &found.groups {
+                self.hand_over(group.members().into_iter(), message);
             }
+        } else {
+            for group in &earlier.groups {
+                seen.extend(group.channels());
+            }
+            for group in &found.groups {
+                self.hand_over(group.members().into_iter().filter(|(id, _)| seen.insert(*id)), message);
+            }
+            found.channels.retain(|(id, _)| !seen.contains(id));
         }
-        for group in groups {
-            self.hand_over(group.members().into_iter(), message);
-        }
-        self.hand_over(channels.into_iter(), message);
+        self.hand_over(found.channels.into_iter(), message);
     }
 
     /// Hands `message` to all members of `group`.
@@ -270,14 +263,41 @@ impl Inbox {
     fn hand_over(&self, sinks: impl Iterator<Item = (u128, Arc<dyn Sink>)>, message: &Arc<Value>) {
         let mut copies = 0;
         for (_, sink) in sinks {
-            sink.deliver(message);
-            copies += 1;
+            // A fault of one channel's must not end everybody's receiving.
+            if panic::catch_unwind(AssertUnwindSafe(|| sink.deliver(message))).is_ok() {
+                copies += 1;
+            } else {
+                tracing::error!("a channel panicked at a message");
+            }
         }
         self.tally.delivered.add(copies);
     }
 }
 
+/// Who names lead to.
+#[derive(Default)]
+struct Found {
+    groups: Vec<Arc<Group>>,
+    channels: Vec<(u128, Arc<dyn Sink>)>,
+    probes: Vec<Arc<dyn Sink>>,
+    unknown: usize,
+}
+
 impl Table {
+    fn find(&self, names: &[String], naming: &Naming) -> Found {
+        let mut found = Found::default();
+        for name in names {
+            let id = naming.id(name);
+            match id.and_then(|id| Some((id, self.recipients.get(&id)?))) {
+                Some((id, Recipient::Channel { sink, .. })) => found.channels.push((id, Arc::clone(sink))),
+                Some((_, Recipient::Group(group))) => found.groups.push(Arc::clone(group)),
+                Some((_, Recipient::Probe(sink))) => found.probes.push(Arc::clone(sink)),
+                None => found.unknown += 1,
+            }
+        }
+        found
+    }
+
     fn forget_if_empty(&mut self, group: &Arc<Group>) {
         let is_current = self.groups.get(&group.name).is_some_and(|current| Arc::ptr_eq(current, group));
         if is_current && group.is_empty() {
@@ -358,7 +378,7 @@ mod tests {
     use crate::channel_layer::tests::Mailbox;
 
     fn inbox() -> Arc<Inbox> {
-        Inbox::new(Naming::queues(1), Reports::Groups)
+        Inbox::new(Naming::queues(1, 1), Reports::Groups)
     }
 
     fn message() -> Arc<Value> {
@@ -372,20 +392,24 @@ mod tests {
         let (first, second) = (inbox.open(one.clone()), inbox.open(other.clone()));
         let group = inbox.join(first.id(), "g").unwrap();
         let member = inbox.naming.name(group.id);
-        inbox.deliver([&*member, &*first.name(), &*second.name()], &message());
+        inbox.deliver(&[member.clone(), first.name(), second.name()], &[], &message());
         assert_eq!((one.count(), other.count()), (1, 1));
         let second_group = inbox.naming.name(inbox.join(first.id(), "h").unwrap().id);
         inbox.join(second.id(), "h").unwrap();
-        inbox.deliver([&*member, &*second_group, &*first.name()], &message());
+        inbox.deliver(&[member.clone(), second_group, first.name()], &[], &message());
         assert_eq!((one.count(), other.count()), (2, 2));
         assert_eq!(inbox.tally.counters(0).delivered, 4);
+        // The same where they are named in messages that come one after the other.
+        inbox.deliver(&[first.name()], std::slice::from_ref(&member), &message());
+        inbox.deliver(&[member], &[first.name(), second.name()], &message());
+        assert_eq!((one.count(), other.count()), (2, 2));
     }
 
     #[test]
     fn a_name_twice_is_two_copies() {
         let (inbox, mailbox) = (inbox(), Mailbox::new());
         let channel = inbox.open(mailbox.clone());
-        inbox.deliver([&*channel.name(), &*channel.name()], &message());
+        inbox.deliver(&[channel.name(), channel.name()], &[], &message());
         assert_eq!(mailbox.count(), 2);
     }
 
@@ -393,8 +417,9 @@ mod tests {
     fn what_is_for_nobody_is_counted() {
         let (inbox, mailbox) = (inbox(), Mailbox::new());
         let gone = inbox.open(mailbox.clone()).name();
-        inbox.deliver([&*gone, "specific.other!00", "plain"], &message());
-        assert_eq!((mailbox.count(), inbox.tally.counters(0).unknown), (0, 3));
+        inbox.deliver(&[gone, "specific.other!00".to_owned(), "plain".to_owned()], &[], &message());
+        inbox.deliver(&[], &[], &message());
+        assert_eq!((mailbox.count(), inbox.tally.counters(0).unknown), (0, 4));
     }
 
     #[tokio::test]
@@ -428,8 +453,22 @@ mod tests {
         let channel = inbox.open(sink.clone());
         let group = inbox.join(channel.id(), "g").unwrap();
         *lock(&sink.0) = Some(channel);
-        inbox.deliver([&*inbox.naming.name(group.id)], &message());
+        inbox.deliver(&[inbox.naming.name(group.id)], &[], &message());
         assert!(group.is_empty());
+    }
+
+    #[test]
+    fn a_sink_that_panics_takes_no_message_from_others() {
+        struct Panicking;
+        impl Sink for Panicking {
+            fn deliver(&self, _: &Arc<Value>) {
+                panic!("on purpose");
+            }
+        }
+        let (inbox, mailbox) = (inbox(), Mailbox::new());
+        let channels = [inbox.open(Arc::new(Panicking)), inbox.open(mailbox.clone()), inbox.open(Arc::new(Panicking))];
+        inbox.deliver(&channels.each_ref().map(Channel::name), &[], &message());
+        assert_eq!((mailbox.count(), inbox.tally.counters(0).delivered), (1, 1));
     }
 
     #[test]
@@ -439,7 +478,7 @@ mod tests {
         assert!(inbox.leave(channel.id(), "g").is_none());
         let group = inbox.join(channel.id(), "g").unwrap();
         assert!(inbox.leave(channel.id(), "g").is_some() && group.is_empty());
-        inbox.deliver([&*inbox.naming.name(group.id)], &message());
+        inbox.deliver(&[inbox.naming.name(group.id)], &[], &message());
         assert_eq!(mailbox.count(), 0);
         assert!(inbox.join(7, "g").is_none());
     }

@@ -14,7 +14,7 @@
 //!
 //! What remains: a queue holds [`capacity`](ChannelLayerOptions::capacity) messages, over all groups of a process, and
 //! what others send beyond that is gone without a trace ([`queues`](ChannelLayerOptions::queues) gives a process several
-//! of them); pub/sub keeps nothing for a process whose connection is lost. [`Counters`] tells what is known of it.
+//! of them); a message that Redis has popped for a connection that breaks just then is lost; pub/sub keeps nothing for a process whose connection is lost. [`Counters`] tells what is known of it.
 
 mod capacity;
 mod clock;

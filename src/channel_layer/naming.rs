@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use super::shard::consistent_hash;
+
 /// The names that a layer gives, and the numbers behind them: what follows the process's own part is one in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
@@ -16,9 +18,15 @@ pub(super) enum Naming {
 }
 
 impl Naming {
-    /// Client prefixes of `count` queues, as `uuid.uuid4().hex` makes them.
-    pub(super) fn queues(count: usize) -> Self {
-        Self::Queues((0..count.max(1)).map(|_| Uuid::new_v4().simple().to_string()).collect())
+    /// Client prefixes of `count` queues, as `uuid.uuid4().hex` makes them; all of them belong to the same of `hosts`
+    /// hosts, so that one script fills them.
+    pub(super) fn queues(count: usize, hosts: usize) -> Self {
+        let client = || Uuid::new_v4().simple().to_string();
+        let host = |client: &String| consistent_hash(&format!("specific.{client}!"), hosts);
+        let first = client();
+        let on_host = host(&first);
+        let others = std::iter::repeat_with(client).filter(|client| host(client) == on_host);
+        Self::Queues(std::iter::once(first).chain(others).take(count.max(1)).collect())
     }
 
     /// A prefix of the process's own after the layer's.
@@ -91,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_name_leads_back_to_its_number() {
-        for naming in [Naming::queues(3), Naming::Halves { prefix: "asgi".to_owned(), client: 0xabc }, Naming::InMemory]
+        for naming in
+            [Naming::queues(3, 2), Naming::Halves { prefix: "asgi".to_owned(), client: 0xabc }, Naming::InMemory]
         {
             let id = naming.new_id();
             let name = naming.name(id);
@@ -103,8 +112,17 @@ mod tests {
     }
 
     #[test]
+    fn all_queues_of_a_process_are_on_one_host() {
+        for hosts in 1..5 {
+            let prefixes = Naming::queues(8, hosts).prefixes();
+            let on = prefixes.iter().map(|prefix| consistent_hash(prefix, hosts)).collect::<Vec<_>>();
+            assert!(on.len() == 8 && on.iter().all(|host| *host == on[0]), "{on:?}");
+        }
+    }
+
+    #[test]
     fn names_have_the_form_of_channels_redis() {
-        let name = Naming::queues(1).name(1);
+        let name = Naming::queues(1, 1).name(1);
         assert_eq!((name.len(), &name[..9], &name[41..]), (74, "specific.", "!00000000000000000000000000000001"));
         let naming = Naming::Halves { prefix: "asgi".to_owned(), client: 0xabc };
         assert_eq!(naming.name(1), "asgispecific.0000000000000abc0000000000000001");

@@ -13,7 +13,7 @@ use crate::{
 pub struct ChannelLayerOptions {
     /// Which of Channels' layers. Default: Redis.
     pub backend: LayerBackend,
-    /// `hosts`. Default: `localhost:6379`.
+    /// `hosts`. Default, also where it is empty: `localhost:6379`.
     pub hosts: Vec<Host>,
     /// `prefix`. Default: `asgi`.
     pub prefix: String,
@@ -67,6 +67,13 @@ impl Default for ChannelLayerOptions {
             timeout: Duration::from_secs(3),
             watch_interval: Duration::from_secs(10),
         }
+    }
+}
+
+impl ChannelLayerOptions {
+    /// `decode_hosts`.
+    pub(super) fn hosts_or_default(&self) -> Vec<Host> {
+        if self.hosts.is_empty() { Self::default().hosts } else { self.hosts.clone() }
     }
 }
 

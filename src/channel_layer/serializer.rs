@@ -32,6 +32,13 @@ pub(super) struct Body {
     length: usize,
 }
 
+impl Body {
+    /// What tells it from others.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.entries
+    }
+}
+
 /// The receivers that a message names.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum To<'a> {

@@ -94,10 +94,7 @@ impl PubSubChannelLayer {
                 arrivals,
             })
         };
-        let hosts = options.hosts.iter().map(open).collect::<Result<Vec<_>, String>>()?;
-        if hosts.is_empty() {
-            return Err("hosts is empty".to_owned());
-        }
+        let hosts = options.hosts_or_default().iter().map(open).collect::<Result<Vec<_>, String>>()?;
         // Neither random prefix nor age limit: nothing is stored.
         let serializer = Serializer::new(options.serializer_format, &options.symmetric_encryption_keys, 0, None)?;
         let shared = Arc::new(Shared {
@@ -216,7 +213,8 @@ impl ChannelLayer for PubSubChannelLayer {
 
     async fn close(&self) {
         // The subscriptions end with their connections.
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
         for host in &self.shared.hosts {
             host.is_up.store(false, Ordering::Release);
             *host.subscriber.lock().await = None;

@@ -72,16 +72,13 @@ impl Shared {
         let message = match self.serializer.deserialize(bytes, 0) {
             Ok(received) => Arc::new(received.message),
             Err(Undecodable::Expired) => return tally.expired.add(1),
-            Err(Undecodable::Unreadable) => {
-                tracing::warn!("a message of the channel layer cannot be read: another serializer or key wrote it");
-                return tally.undecodable.add(1);
-            }
+            Err(Undecodable::Unreadable) => return tally.add_undecodable(),
         };
         let group = name.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix("__group__"));
         match group.map(|group| self.inbox.group(group)) {
             Some(Some(group)) => self.inbox.deliver_to(&group, &message),
             // A group that was left a moment ago, or a channel.
-            Some(None) | None => self.inbox.deliver([name], &message),
+            Some(None) | None => self.inbox.deliver(&[name.to_owned()], &[], &message),
         }
     }
 }

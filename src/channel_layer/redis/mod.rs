@@ -3,6 +3,7 @@
 //! Each host has a connection that all commands share, and one of the [`receiver`]'s own. What others have to know of
 //! groups is [`membership`]; what finds a connection that died in silence is [`watch`].
 
+mod companions;
 mod membership;
 mod receiver;
 mod scripts;
@@ -81,13 +82,10 @@ impl RedisChannelLayer {
             let redis = Redis::new(host.options(), options.timeout).map_err(|error| error.to_string())?;
             Ok(Host { redis, is_up: AtomicBool::new(false), queued: AtomicU64::new(0), is_dead: Notify::new() })
         };
-        let hosts = options.hosts.iter().map(open).collect::<Result<Vec<_>, String>>()?;
-        if hosts.is_empty() {
-            return Err("hosts is empty".to_owned());
-        }
+        let hosts = options.hosts_or_default().iter().map(open).collect::<Result<Vec<_>, String>>()?;
         let expiry = options.expiry.as_secs();
         let reports = if options.member_per_channel { Reports::Members } else { Reports::Groups };
-        let naming = Naming::queues(options.queues);
+        let naming = Naming::queues(options.queues, hosts.len());
         let queues = naming.prefixes().iter().map(|prefix| format!("{}{prefix}", options.prefix)).collect();
         let shared = Arc::new(Shared {
             inbox: Inbox::new(naming, reports),
@@ -184,7 +182,8 @@ impl ChannelLayer for RedisChannelLayer {
     }
 
     async fn close(&self) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
         for host in &self.shared.hosts {
             host.is_up.store(false, Ordering::Release);
         }

@@ -13,11 +13,12 @@ use redis::{FromRedisValue, cmd};
 
 use super::{
     Shared,
+    companions::Companions,
     scripts::{BACKUP, DRAIN},
     seen::Seen,
 };
 use crate::{
-    channel_layer::serializer::Undecodable,
+    channel_layer::{serializer::Undecodable, value::Value},
     redis::{Dedicated, RedisError},
 };
 
@@ -27,10 +28,17 @@ const BATCH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// What a receiver remembers of messages.
+#[derive(Default)]
+struct Memory {
+    seen: Seen,
+    companions: Companions,
+}
+
 /// Receives from one host. Never ends.
 pub(super) async fn run(shared: Arc<Shared>, index: usize) {
     let host = &shared.hosts[index];
-    let mut seen = Seen::default();
+    let mut memory = Memory::default();
     let mut pause = FIRST_PAUSE;
     loop {
         let error = match host.redis.dedicated().await {
@@ -41,7 +49,7 @@ pub(super) async fn run(shared: Arc<Shared>, index: usize) {
                     tracing::info!(redis.address = connection.address(), "receiving from the channel layer");
                     let error = tokio::select! {
                         // Ends with the connection.
-                        Err(error) = receive(&shared, &connection, &mut seen) => error.to_string(),
+                        Err(error) = receive(&shared, &connection, &mut memory) => error.to_string(),
                         () = host.is_dead.notified() => "a message that was sent on it did not come".to_owned(),
                     };
                     host.is_up.store(false, Ordering::Release);
@@ -59,25 +67,25 @@ pub(super) async fn run(shared: Arc<Shared>, index: usize) {
 }
 
 /// Hands on all messages that come, until the connection ends.
-async fn receive(shared: &Shared, connection: &Dedicated, seen: &mut Seen) -> Result<(), RedisError> {
+async fn receive(shared: &Shared, connection: &Dedicated, memory: &mut Memory) -> Result<(), RedisError> {
     for queue in &shared.queues {
         // What was taken on the connection before, and may not have come.
         let backup: Flat = connection.send(cmd("EVAL").arg(BACKUP).arg(1).arg(inflight(queue)), "EVAL").await?;
-        shared.receive(backup, seen);
-        drain(shared, connection, queue, seen).await?;
+        shared.receive(backup, memory);
+        drain(shared, connection, queue, memory).await?;
     }
     let mut wait = cmd("BZPOPMIN");
     wait.arg(&shared.queues).arg(0);
     loop {
         let popped: Option<(String, Vec<u8>, f64)> = connection.send(&wait, "BZPOPMIN").await?;
         let Some((queue, member, score)) = popped else { continue };
-        shared.receive(Flat(vec![(member, score)]), seen);
-        drain(shared, connection, &queue, seen).await?;
+        shared.receive(Flat(vec![(member, score)]), memory);
+        drain(shared, connection, &queue, memory).await?;
     }
 }
 
 /// Takes what waits in a queue.
-async fn drain(shared: &Shared, connection: &Dedicated, queue: &str, seen: &mut Seen) -> Result<(), RedisError> {
+async fn drain(shared: &Shared, connection: &Dedicated, queue: &str, memory: &mut Memory) -> Result<(), RedisError> {
     let mut take = cmd("EVAL");
     take.arg(DRAIN).arg(2).arg(queue).arg(inflight(queue)).arg(BATCH).arg(shared.expiry);
     loop {
@@ -85,7 +93,7 @@ async fn drain(shared: &Shared, connection: &Dedicated, queue: &str, seen: &mut 
         if batch.0.is_empty() {
             return Ok(());
         }
-        shared.receive(batch, seen);
+        shared.receive(batch, memory);
         // Others want to run, too.
         tokio::task::yield_now().await;
     }
@@ -109,24 +117,33 @@ impl FromRedisValue for Flat {
 }
 
 impl Shared {
-    fn receive(&self, batch: Flat, seen: &mut Seen) {
+    fn receive(&self, batch: Flat, memory: &mut Memory) {
         let tally = &self.inbox.tally;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         for (member, score) in batch.0 {
-            if !seen.is_new(&member, score) {
+            if !memory.seen.is_new(&member, score) {
                 tally.repeated.add(1);
                 continue;
             }
             match self.serializer.deserialize(&member, now) {
                 Ok(received) => {
-                    self.inbox.deliver(received.channels.iter().map(String::as_str), &Arc::new(received.message));
+                    let (channels, message) = (received.channels, Arc::new(received.message));
+                    let before = self.before(&channels, &message, score, &mut memory.companions);
+                    self.inbox.deliver(&channels, &before, &message);
                 }
                 Err(Undecodable::Expired) => tally.expired.add(1),
-                Err(Undecodable::Unreadable) => {
-                    tally.undecodable.add(1);
-                    tracing::warn!("a message of the channel layer cannot be read: another serializer or key wrote it");
-                }
+                Err(Undecodable::Unreadable) => tally.add_undecodable(),
             }
         }
+    }
+
+    /// The receivers of the same message that came by other queues.
+    fn before(&self, channels: &[String], message: &Value, score: f64, companions: &mut Companions) -> Vec<String> {
+        if self.queues.len() < 2 {
+            return Vec::new();
+        }
+        self.serializer
+            .body(message)
+            .map_or_else(|_| Vec::new(), |body| companions.before(body.bytes(), score, channels))
     }
 }

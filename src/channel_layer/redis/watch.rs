@@ -70,7 +70,7 @@ impl Shared {
         let member = self.serializer.serialize(&body, To::Channel(&name), now.seconds())?;
         let mut pipeline = Pipeline::new();
         for queue in &self.queues {
-            pipeline.cmd("ZCARD").arg(queue);
+            pipeline.cmd("ZCOUNT").arg(queue).arg("-inf").arg("+inf");
         }
         pipeline.cmd("ZADD").arg(&key).arg(now.to_string()).arg(member).ignore();
         pipeline.cmd("EXPIRE").arg(&key).arg(self.expiry).ignore();

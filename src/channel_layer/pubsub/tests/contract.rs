@@ -1,32 +1,14 @@
 use std::time::Duration;
 
+use super::{options, pair};
 use crate::{
     channel_layer::{
-        ChannelLayerError, ChannelLayerOptions, Host, LayerBackend, SerializerFormat, open,
-        tests::{
-            Mailbox,
-            contract::{self, Pair},
-            event,
-        },
+        ChannelLayerError, ChannelLayerOptions, SerializerFormat,
+        tests::{Mailbox, contract, event},
     },
     secret::Secret,
     test_support::redis::Redis,
 };
-
-async fn pair(options: &ChannelLayerOptions) -> Pair {
-    let pair = Pair { one: open(options).unwrap(), other: open(options).unwrap() };
-    for layer in [&pair.one, &pair.other] {
-        while layer.round_trip().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-    pair
-}
-
-fn options(servers: &[&Redis]) -> ChannelLayerOptions {
-    let hosts = servers.iter().map(|server| Host::from(server.options())).collect();
-    ChannelLayerOptions { backend: LayerBackend::RedisPubSub, hosts, ..contract::options() }
-}
 
 #[tokio::test]
 async fn the_contract_holds_with_pubsub_and_nothing_stays_subscribed() {

@@ -10,13 +10,9 @@ use crate::{
     test_support::redis::{self, Redis},
 };
 
-/// Options that find faults fast.
+/// Options that give up early, but not where the machine is busy.
 fn quick(servers: &[&Redis]) -> ChannelLayerOptions {
-    ChannelLayerOptions {
-        timeout: Duration::from_millis(300),
-        watch_interval: Duration::from_millis(100),
-        ..options(servers)
-    }
+    ChannelLayerOptions { timeout: Duration::from_secs(1), watch_interval: Duration::from_hours(1), ..options(servers) }
 }
 
 fn through(proxy: &Proxy, redis: &Redis) -> ChannelLayerOptions {
@@ -89,12 +85,13 @@ async fn a_redis_that_stands_still_delivers_when_it_goes_on_and_hears_of_departu
 async fn a_connection_that_died_in_silence_is_found_and_replaced() {
     let redis = Redis::start(&[]);
     let proxy = Proxy::start(redis.port()).await;
-    let (here, sender) = (member(&through(&proxy, &redis)).await, member(&options(&[&redis])).await);
+    let watched = ChannelLayerOptions { watch_interval: Duration::from_millis(100), ..through(&proxy, &redis) };
+    let (here, sender) = (member(&watched).await, member(&options(&[&redis])).await);
     let mailbox = Mailbox::new();
     let channel = here.new_channel(mailbox.clone()).await.unwrap();
     here.group_add("g", &channel.name()).await.unwrap();
     proxy.freeze();
-    until(|| here.counters().outages == 1).await;
+    until(|| here.counters().outages > 0).await;
     up(&*here).await;
     arrives(&*sender, "g", &mailbox, 1).await;
 }

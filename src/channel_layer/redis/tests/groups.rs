@@ -85,15 +85,30 @@ async fn without_a_lease_the_score_is_the_time_of_joining_and_is_renewed() {
 
 #[tokio::test]
 async fn a_channel_that_django_adds_by_its_name_gets_every_message_once() {
+    for queues in [1, 4] {
+        added_by_name(queues).await;
+    }
+}
+
+async fn added_by_name(queues: usize) {
     let redis = Redis::start(&[]);
-    let (here, sender) = (member(&options(&[&redis])).await, member(&options(&[&redis])).await);
+    let options = ChannelLayerOptions { queues, ..options(&[&redis]) };
+    let (here, sender) = (member(&options).await, member(&options).await);
     let (both, by_name) = (Mailbox::new(), Mailbox::new());
     let in_both_ways = here.new_channel(both.clone()).await.unwrap();
     let by_name_alone = here.new_channel(by_name.clone()).await.unwrap();
     here.group_add("g", &in_both_ways.name()).await.unwrap();
     let now = redis.command(&["TIME"]).lines().next().unwrap().to_owned();
+    // Members of the group in each of the queues.
+    let (others, mut more) = (Mailbox::new(), Vec::new());
     for channel in [&in_both_ways, &by_name_alone] {
         redis.command(&["ZADD", "asgi:group:g", &now, &channel.name()]);
+    }
+    for _ in 0..20 {
+        let channel = here.new_channel(others.clone()).await.unwrap();
+        here.group_add("g", &channel.name()).await.unwrap();
+        redis.command(&["ZADD", "asgi:group:g", &now, &channel.name()]);
+        more.push(channel);
     }
     for number in 0..3 {
         sender.group_send("g", &event(number)).await.unwrap();
@@ -101,7 +116,15 @@ async fn a_channel_that_django_adds_by_its_name_gets_every_message_once() {
     for number in 0..3 {
         assert_eq!((both.next().await, by_name.next().await), (event(number), event(number)));
     }
+    for _ in 0..60 {
+        others.next().await;
+    }
+    here.round_trip().await.unwrap();
+    assert_eq!((both.count(), by_name.count(), others.count()), (0, 0, 0));
     // And leaves for good, however it came.
+    for channel in more {
+        here.group_discard("g", &channel.name()).await.unwrap();
+    }
     here.group_discard("g", &in_both_ways.name()).await.unwrap();
     assert_eq!(redis.command(&["ZRANGE", "asgi:group:g", "0", "-1"]), by_name_alone.name());
     sender.group_send("g", &event(3)).await.unwrap();
