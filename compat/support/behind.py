@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 
 from support import http_client, overlay
 from support.django_server import COMPAT, DjangoUnderDaphne, DjangoUnderUvicorn
@@ -22,14 +23,24 @@ def fresh_name():
     return next(_names)
 
 
+_templates = {}
+
+
 def settings(work, fork, cache, **more):
     """An overlay with a database of its own, in which the project's tables and users are."""
-    file = work / f"behind-{fresh_name()}.sqlite3"
-    databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)}}
-    path = overlay.write(work, {"DATABASES": databases, "CACHES": cache, **more}, "behind")
-    env = {"MYSITE_OVERLAY": str(path)}
-    fork.order({"project": str(BEHIND), "env": env, "log": str(work / "prepare.log"), "call": ["prepare"]}, 120)
-    return path
+    if work not in _templates:
+        template = work / "behind-template.sqlite3"
+        overlaid = overlay.write(work, {"DATABASES": _sqlite(template)}, "behind-template")
+        order = {"project": str(BEHIND), "env": {"MYSITE_OVERLAY": str(overlaid)}, "log": str(work / "prepare.log")}
+        fork.order(order | {"call": ["prepare"]}, 120)
+        _templates[work] = template
+    copy = work / f"behind-{fresh_name()}.sqlite3"
+    shutil.copy(_templates[work], copy)
+    return overlay.write(work, {"DATABASES": _sqlite(copy), "CACHES": cache, **more}, "behind")
+
+
+def _sqlite(file):
+    return {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)}}
 
 
 def django(kind, fork, path, **how):
