@@ -12,8 +12,8 @@ class RawUpstream:
 
     def __init__(self, answer=OK, *, port=0):
         """
-        `answer`: bytes that are sent for each head that came (bodies in these tests hold none, or end with it), or a
-        function of (connection, recorded), which is called when the first bytes are there, and ends the connection.
+        `answer`: bytes that are sent for each request that came, or a function of (connection, recorded), which is
+        called when the first bytes are there, and ends the connection.
         """
         self.answer = answer
         self.received = []
@@ -43,8 +43,8 @@ class RawUpstream:
                 if callable(self.answer):
                     self.answer(connection, recorded)
                     return
-                while (end := unanswered.find(b"\r\n\r\n")) >= 0:
-                    unanswered = unanswered[end + 4 :]
+                while end := end_of_request(unanswered):
+                    unanswered = unanswered[end:]
                     connection.sendall(self.answer)
 
     def requests(self):
@@ -62,6 +62,20 @@ class RawUpstream:
         for connection in self._connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+def end_of_request(data):
+    """Where the first whole request ends; 0 where there is none yet. An answer before that would cross what is left."""
+    head, separator, body = data.partition(b"\r\n\r\n")
+    if not separator:
+        return 0
+    lines = head.lower().split(b"\r\n")
+    lengths = [int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")]
+    if any(line.startswith(b"transfer-encoding:") for line in lines):
+        last = (b"\r\n" + body).find(b"\r\n0\r\n\r\n")
+        return len(head) + 4 + last + 5 if last >= 0 else 0
+    length = lengths[0] if lengths else 0
+    return len(head) + 4 + length if len(body) >= length else 0
 
 
 def read_head(connection, recorded):
