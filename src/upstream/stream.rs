@@ -67,10 +67,10 @@ impl Stream {
         let mut length = None;
         let result = match self {
             Self::Tcp(stream) => {
-                stream.try_io(Interest::READABLE, || read_once(SockRef::from(stream), buffer, &mut length))
+                stream.try_io(Interest::READABLE, || read_once(&SockRef::from(stream), buffer, &mut length))
             }
             Self::Unix(stream) => {
-                stream.try_io(Interest::READABLE, || read_once(SockRef::from(stream), buffer, &mut length))
+                stream.try_io(Interest::READABLE, || read_once(&SockRef::from(stream), buffer, &mut length))
             }
         };
         match (length, result) {
@@ -104,8 +104,9 @@ impl Stream {
 }
 
 /// Reads into `buffer`. The error that follows a `length` only says that there is no more for now.
-fn read_once(socket: SockRef<'_>, buffer: &mut [u8], length: &mut Option<usize>) -> io::Result<()> {
-    let read = (&*socket).read(buffer)?;
+fn read_once(socket: &SockRef<'_>, buffer: &mut [u8], length: &mut Option<usize>) -> io::Result<()> {
+    let mut socket: &socket2::Socket = socket;
+    let read = socket.read(buffer)?;
     *length = Some(read);
     if read == 0 || read == buffer.len() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
 }

@@ -231,10 +231,11 @@ pub(super) fn accepted(mut headers: HeaderMap) -> Response<Full<Bytes>> {
 
 /// What is counted for a socket, until it is dropped.
 #[derive(Debug)]
+#[expect(dead_code, reason = "given back by being dropped")]
 pub(super) struct Counted {
-    _any: HeldAny,
-    _address: Option<Held<IpAddr>>,
-    _user: Option<Held<UserId>>,
+    any: HeldAny,
+    address: Option<Held<IpAddr>>,
+    user: Option<Held<UserId>>,
 }
 
 impl Counted {
@@ -249,13 +250,13 @@ impl Counted {
         if open.is_draining() {
             return Err(Reason::Draining);
         }
-        Ok(Self { _any: any, _address: address, _user: None })
+        Ok(Self { any, address, user: None })
     }
 
     /// And one of this user's.
     pub(super) fn with_user(mut self, site: &WebSocketSite, open: &OpenSockets, user: &UserId) -> Result<Self, Reason> {
         let max = site.limits.connections_per_user;
-        self._user = open.limits.user(user, max).map_err(|Exceeded| Reason::LimitUser)?;
+        self.user = open.limits.user(user, max).map_err(|Exceeded| Reason::LimitUser)?;
         Ok(self)
     }
 }

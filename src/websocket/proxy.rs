@@ -144,7 +144,7 @@ async fn admit<H>(client: &Client<H>, proxy: &Arc<Proxy>, scope: &Scope, head: &
         HandshakeAnswer::Accepted(headers, upstream) => {
             let hold = redial.map(|(options, mut redial)| {
                 redial.subprotocol = subprotocol(&headers);
-                Hold::new(options, Arc::new(redial))
+                Box::new(Hold::new(options, Arc::new(redial)))
             });
             Ok(Accepted { headers, upstream, hold, counted })
         }
@@ -152,14 +152,24 @@ async fn admit<H>(client: &Client<H>, proxy: &Arc<Proxy>, scope: &Scope, head: &
 }
 
 async fn run<H: Send + 'static>(client: Client<H>, upstream: OpenUpstream, hold: Option<Box<Hold>>, counted: Counted) {
-    if let Some(client) = client.take_over().await {
-        let TakenOver { stream, early, outbox, registration, site, held } = client;
-        let relay = Relay::new(stream, early, upstream, hold, outbox, registration, Arc::clone(&site.options));
-        drop(site);
+    if let Some((relay, held)) = Box::pin(relay(client, upstream, hold)).await {
         relay.run().await;
         drop(held);
     }
     drop(counted);
+}
+
+/// The socket, from the moment that the answer has left.
+async fn relay<H: Send + 'static>(
+    client: Client<H>,
+    upstream: OpenUpstream,
+    hold: Option<Box<Hold>>,
+) -> Option<(Box<Relay>, H)> {
+    let TakenOver { stream, early, outbox, registration, site, held } = client.take_over().await?;
+    let options = Arc::clone(&site.options);
+    let mut relay = Relay::new(stream, upstream.stream, upstream.lease, hold, outbox, registration, options);
+    relay.begin(&early, &upstream.early);
+    Some((relay, held))
 }
 
 impl Proxy {
@@ -287,4 +297,18 @@ impl Redial for StoredHandshake {
 
 const fn is_for_now(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_an_idle_socket_is_small() {
+        assert!(size(run::<()>) <= 640, "{}", size(run::<()>));
+    }
 }

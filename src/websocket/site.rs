@@ -79,13 +79,13 @@ impl WebSocketSite {
             };
             let target = match &options.kind {
                 RouteKind::Rust(consumer) => Target::Consumer(consumer.application()),
-                RouteKind::Proxy(proxy) => match own_upstream(proxy, &mut servers).or_else(|| upstream.clone()) {
-                    Some(upstream) => Target::Proxy(Arc::new(Proxy::new(upstream, proxy))),
-                    None => {
+                RouteKind::Proxy(proxy) => {
+                    let Some(upstream) = own_upstream(proxy, &mut servers).or_else(|| upstream.clone()) else {
                         problems.push(format!("route {written:?}: there is no [upstream] to pass it on to"));
                         continue;
-                    }
-                },
+                    };
+                    Target::Proxy(Arc::new(Proxy::new(upstream, proxy)))
+                }
                 RouteKind::Declared(rules) => match consumer::compile(written, route.names(), rules) {
                     Ok(declared) => Target::Consumer(Arc::new(declared)),
                     Err(found) => {

@@ -77,8 +77,8 @@ pub(in crate::websocket) struct Hold {
 }
 
 impl Hold {
-    pub(in crate::websocket) fn new(options: HoldOptions, redial: Arc<dyn Redial>) -> Box<Self> {
-        Box::new(Self { options, redial, connected: Instant::now(), losses: None, dialling: None })
+    pub(in crate::websocket) fn new(options: HoldOptions, redial: Arc<dyn Redial>) -> Self {
+        Self { options, redial, connected: Instant::now(), losses: None, dialling: None }
     }
 
     /// How many bytes of the client are to be read for the moment.

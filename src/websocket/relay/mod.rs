@@ -21,11 +21,9 @@ use std::{
     task::Poll,
 };
 
-use bytes::Bytes;
-
 use self::{
     held::{Lost, Redialled},
-    side::{Alive, Input, Side},
+    side::{Alive, Input, Readiness, Side},
     tracker::{Control, Sender},
 };
 use super::{
@@ -34,12 +32,12 @@ use super::{
     outbox::{Outbox, TIMER},
     registry::Registration,
 };
-use crate::upstream::{Lease, OpenUpstream, Stream};
+use crate::upstream::{Lease, Stream};
 
 pub(super) use held::{Hold, Redial, RedialError};
 
 /// Four bytes that nobody knows before they are sent: a mask, or a ping's payload.
-pub(super) fn random_bytes() -> [u8; 4] {
+fn random_bytes() -> [u8; 4] {
     let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
     [a, b, c, d]
 }
@@ -50,8 +48,6 @@ pub(super) struct Relay {
     upstream: Side,
     /// The server is as busy as it has connections.
     lease: Option<Lease>,
-    /// What the client sent behind its handshake, and Django behind its answer.
-    early: (Bytes, Bytes),
     outbox: Arc<Outbox>,
     registration: Registration,
     options: Arc<WebSocketOptions>,
@@ -74,46 +70,46 @@ enum State {
 struct Wake {
     told: u8,
     redialled: Option<Redialled>,
-    client_writable: bool,
-    upstream_writable: bool,
-    client_readable: bool,
-    upstream_readable: bool,
+    client: Readiness,
+    upstream: Readiness,
 }
 
 impl Relay {
-    /// `early` is what the client sent behind its handshake.
     pub(super) fn new(
         client: Stream,
-        early: Bytes,
-        upstream: OpenUpstream,
+        upstream: Stream,
+        lease: Lease,
         hold: Option<Box<Hold>>,
         outbox: Arc<Outbox>,
         registration: Registration,
         options: Arc<WebSocketOptions>,
-    ) -> Self {
+    ) -> Box<Self> {
         outbox.wake_up();
-        Self {
+        Box::new(Self {
             client: Side::new(Sender::Client, client),
-            upstream: Side::new(Sender::Server, upstream.stream),
-            lease: Some(upstream.lease),
-            early: (early, upstream.early),
+            upstream: Side::new(Sender::Server, upstream),
+            lease: Some(lease),
             outbox,
             registration,
             options,
             hold,
             state: State::Open,
-        }
+        })
+    }
+
+    /// Passes on what the client sent behind its handshake, and Django behind its answer.
+    pub(super) fn begin(&mut self, from_client: &[u8], from_upstream: &[u8]) {
+        let input = self.client.take_early(from_client, &mut self.upstream);
+        self.client_said(input);
+        let input = self.upstream.take_early(from_upstream, &mut self.client);
+        self.upstream_said(input);
     }
 
     /// Runs the socket to its end.
-    pub(super) async fn run(mut self) {
-        self.schedule_ping();
-        let (from_client, from_upstream) = std::mem::take(&mut self.early);
-        let input = self.client.take_early(&from_client, &mut self.upstream);
-        self.client_said(input);
-        let input = self.upstream.take_early(&from_upstream, &mut self.client);
-        self.upstream_said(input);
-        drop((from_client, from_upstream));
+    pub(super) async fn run(mut self: Box<Self>) {
+        if self.state == State::Open {
+            self.schedule_ping();
+        }
         self.serve().await;
         self.finish().await;
     }
@@ -127,18 +123,18 @@ impl Relay {
             if let Some(redialled) = wake.redialled {
                 self.redialled(redialled);
             }
-            if wake.client_writable {
+            if wake.client.writable {
                 self.client.flush();
             }
-            if wake.upstream_writable {
+            if wake.upstream.writable {
                 self.upstream.flush();
             }
             // Django's side first: what the client says now is not to be lost in a connection that is known to be gone.
-            if wake.upstream_readable && self.state != State::Over {
+            if wake.upstream.readable && self.state != State::Over {
                 let input = self.upstream.read_to(&mut self.client, usize::MAX);
                 self.upstream_said(input);
             }
-            if wake.client_readable && self.state != State::Over {
+            if wake.client.readable && self.state != State::Over {
                 let limit = self.hold.as_ref().map_or(usize::MAX, |hold| hold.limit(&self.upstream));
                 let input = self.client.read_to(&mut self.upstream, limit);
                 self.client_said(input);
@@ -154,14 +150,12 @@ impl Relay {
         poll_fn(|context| {
             let mut wake = Wake { told: self.outbox.poll_signals(context.waker()), ..Wake::default() };
             wake.redialled = self.hold.as_mut().and_then(|hold| hold.poll(context));
-            wake.client_writable = self.client.poll_writable(context);
-            wake.upstream_writable = self.upstream.poll_writable(context);
             let (from_client, from_upstream) = self.room();
-            wake.client_readable = self.client.poll_readable(context, from_client);
-            wake.upstream_readable = self.upstream.poll_readable(context, from_upstream);
+            wake.client = self.client.poll(context, from_client);
+            wake.upstream = self.upstream.poll(context, from_upstream);
             let is_io =
-                wake.client_writable || wake.upstream_writable || wake.client_readable || wake.upstream_readable;
-            if wake.told == 0 && wake.redialled.is_none() && !is_io {
+                wake.client.writable || wake.upstream.writable || wake.client.readable || wake.upstream.readable;
+            if wake.told == 0 && wake.redialled.is_none() && !wake.client.is_any() && !wake.upstream.is_any() {
                 return Poll::Pending;
             }
             self.outbox.wake_up();
@@ -180,21 +174,20 @@ impl Relay {
     }
 
     fn told(&mut self, told: u8) {
+        if told & TIMER != 0 {
+            match self.state {
+                State::Open => self.keep_alive(),
+                // Who was sent a close frame did not answer it.
+                State::Closing | State::Over => {
+                    self.client.stream = None;
+                    self.upstream.stream = None;
+                    self.state = State::Over;
+                }
+            }
+        }
         // A relay is sent no frames: only the end of the process is told.
         if let (_, Some(close)) = self.outbox.take() {
             self.close_both(&payload(&close));
-        }
-        if told & TIMER == 0 {
-            return;
-        }
-        match self.state {
-            State::Open => self.keep_alive(),
-            // Who was sent a close frame did not answer it.
-            State::Closing | State::Over => {
-                self.client.stream = None;
-                self.upstream.stream = None;
-                self.state = State::Over;
-            }
         }
     }
 
@@ -332,7 +325,7 @@ impl Relay {
 
     /// Lets both sides take what waits for them, says no more to them, and reads until they are gone, so that the last
     /// frames are not lost to a reset. Within `close_timeout`.
-    async fn finish(mut self) {
+    async fn finish(&mut self) {
         self.hold = None;
         self.outbox.forget_time();
         self.registration.schedule(self.options.close_timeout);

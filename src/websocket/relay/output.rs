@@ -22,16 +22,24 @@ pub(super) struct Output {
     own: Vec<u8>,
     /// How many bytes of ours did not leave yet, here and among `waiting`.
     own_bytes: usize,
-    /// The last of `own` is a close frame.
-    is_closing: bool,
-    /// A close frame is among `waiting`, or gone: nothing follows it.
-    is_closed: bool,
+    ending: Ending,
     /// The stream takes nothing any more.
     is_broken: bool,
     /// The sender is here, in a message whose beginning another receiver had.
     skipping: Option<Position>,
     /// Bytes have left since this was last asked.
     progress: bool,
+}
+
+/// Whether a close frame ends the direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ending {
+    #[default]
+    No,
+    /// The last of `own` is one.
+    Wanted,
+    /// One is among `waiting`, or gone: nothing follows it.
+    Written,
 }
 
 impl Output {
@@ -65,8 +73,9 @@ impl Output {
         self.waiting.len() - self.sent + self.own.len()
     }
 
-    pub(super) const fn is_closed(&self) -> bool {
-        self.is_closed
+    /// Nothing more can be said.
+    pub(super) fn is_closed(&self) -> bool {
+        self.ending == Ending::Written
     }
 
     /// Whether the receiver waits for the rest of a frame or a message.
@@ -81,7 +90,7 @@ impl Output {
     /// Passes on `bytes`, which end at `end` in the sender's frames; `boundary` is the first place in them where a frame
     /// has ended. At once, if nothing waits before them; without a `stream` they are kept.
     pub(super) fn pass(&mut self, mut bytes: &[u8], boundary: Option<usize>, end: Position, stream: Option<&Stream>) {
-        if self.is_closed {
+        if self.is_closed() {
             return;
         }
         if let Some(position) = self.skipping {
@@ -101,8 +110,8 @@ impl Output {
             self.waiting.extend_from_slice(before);
             self.waiting.append(&mut self.own);
             self.own = Vec::new();
-            if self.is_closing {
-                self.is_closed = true;
+            if self.ending == Ending::Wanted {
+                self.ending = Ending::Written;
                 self.end = Position::default();
             } else {
                 self.waiting.extend_from_slice(behind);
@@ -125,7 +134,7 @@ impl Output {
 
     /// Puts a control frame of ours behind what waits, or behind the end of the frame that is passing.
     pub(super) fn insert(&mut self, frame: &[u8], stream: Option<&Stream>) {
-        if self.is_closing || self.is_closed || self.is_broken {
+        if self.ending != Ending::No || self.is_broken {
             return;
         }
         self.own_bytes += frame.len();
@@ -142,12 +151,12 @@ impl Output {
 
     /// Puts a close frame behind what waits, and takes nothing after it. The first one counts.
     pub(super) fn close(&mut self, frame: &[u8], stream: Option<&Stream>) {
-        if self.is_closing || self.is_closed {
+        if self.ending != Ending::No {
             return;
         }
         self.insert(frame, stream);
-        self.is_closing = true;
-        self.is_closed = self.is_broken || !self.is_in_frame();
+        let can_wait = self.is_in_frame() && !self.is_broken;
+        self.ending = if can_wait { Ending::Wanted } else { Ending::Written };
     }
 
     /// Writes what waits, as far as `stream` takes it.
@@ -192,7 +201,7 @@ impl Output {
     pub(super) fn lose_receiver(&mut self) -> bool {
         self.own = Vec::new();
         self.own_bytes = 0;
-        (self.is_closing, self.is_closed, self.is_broken) = (false, false, false);
+        (self.ending, self.is_broken) = (Ending::No, false);
         let cut = self.start.next_message(&self.waiting, self.sent);
         let is_cut = if let Some(cut) = cut {
             self.waiting.drain(..cut);

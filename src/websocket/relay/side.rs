@@ -34,6 +34,19 @@ pub(super) struct Side {
     was_unread: bool,
 }
 
+/// What a connection is ready for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Readiness {
+    pub(super) writable: bool,
+    pub(super) readable: bool,
+}
+
+impl Readiness {
+    pub(super) const fn is_any(self) -> bool {
+        self.writable || self.readable
+    }
+}
+
 /// What came of reading.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -76,7 +89,12 @@ impl Side {
         }
     }
 
-    pub(super) fn poll_writable(&self, context: &mut Context<'_>) -> bool {
+    /// What can be done. `room`: whether what it says can go on.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, room: bool) -> Readiness {
+        Readiness { writable: self.poll_writable(context), readable: self.poll_readable(context, room) }
+    }
+
+    fn poll_writable(&self, context: &mut Context<'_>) -> bool {
         match &self.stream {
             // An error: the next write tells.
             Some(stream) if !self.output.is_flushed() => stream.poll_write_ready(context).is_ready(),
@@ -84,8 +102,7 @@ impl Side {
         }
     }
 
-    /// `room`: whether what it says can go on.
-    pub(super) fn poll_readable(&mut self, context: &mut Context<'_>, room: bool) -> bool {
+    fn poll_readable(&mut self, context: &mut Context<'_>, room: bool) -> bool {
         let Some(stream) = &self.stream else { return false };
         if !room || self.output.is_overfull() {
             self.was_unread = true;

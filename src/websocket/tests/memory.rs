@@ -12,6 +12,8 @@ use super::*;
 
 const SOCKETS: usize = 8_000;
 
+const PROXIED: usize = 4_000;
+
 /// Resident memory of this process, in KiB.
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -68,5 +70,63 @@ async fn idle_sockets_cost_little_and_again_after_traffic() {
     let after = (resident() - before) / SOCKETS as f64;
     println!("{idle:.2} KiB per idle socket; {after:.2} KiB 10 s after each sent and received 64 KiB");
     drop(clients);
+    assert!(idle <= 3.5 && after <= 3.5, "{idle:.2} {after:.2}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures the whole process, and needs 17,000 file descriptors"]
+async fn idle_proxied_sockets_cost_as_little() {
+    measure_proxied("/ws/public/").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures the whole process, and needs 17,000 file descriptors"]
+async fn idle_held_sockets_cost_their_handshake_besides() {
+    measure_proxied("/ws/held/").await;
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of sockets")]
+async fn measure_proxied(path: &str) {
+    let (server, django) = super::proxy::beside(|setup| {
+        setup.websocket.ping_interval = Duration::from_mins(10);
+    })
+    .await;
+    for _ in 0..100 {
+        drop(super::proxy::opened(&server, &django, path).await);
+    }
+    server.emptied().await;
+    let before = resident();
+    let mut pairs = Vec::new();
+    for _ in 0..PROXIED {
+        let (client, consumer) = super::proxy::opened(&server, &django, path).await;
+        // What is not registered with the runtime costs this process next to nothing.
+        let blocking = |client: Client| {
+            let stream = client.0.into_std().unwrap();
+            stream.set_nonblocking(false).unwrap();
+            stream
+        };
+        pairs.push((blocking(client), blocking(consumer)));
+    }
+    assert_eq!(server.open.registry.open(), PROXIED);
+    let idle = (resident() - before) / PROXIED as f64;
+    let up = text(&"x".repeat(64 * 1024));
+    let down = super::proxy::server_frame(0x82, &vec![b'x'; 64 * 1024]);
+    let pairs = tokio::task::spawn_blocking(move || {
+        let mut received = vec![0; up.len().max(down.len())];
+        for (client, consumer) in &mut pairs {
+            client.write_all(&up).unwrap();
+            consumer.read_exact(&mut received[..up.len()]).unwrap();
+            consumer.write_all(&down).unwrap();
+            client.read_exact(&mut received[..down.len()]).unwrap();
+        }
+        pairs
+    })
+    .await
+    .unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = (resident() - before) / PROXIED as f64;
+    println!("{path}: {idle:.2} KiB per idle socket; {after:.2} KiB after 64 KiB each way");
+    drop(pairs);
+    server.emptied().await;
     assert!(idle <= 3.5 && after <= 3.5, "{idle:.2} {after:.2}");
 }

@@ -19,11 +19,11 @@ impl Frame {
         match self.payload.len() {
             length @ 0..126 => bytes.push(mask_bit | u8::try_from(length).unwrap()),
             length @ 126..65536 => {
-                bytes.push(mask_bit | 126);
+                bytes.push(mask_bit | 0x7e);
                 bytes.extend_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
             }
             length => {
-                bytes.push(mask_bit | 127);
+                bytes.push(mask_bit | 0x7f);
                 bytes.extend_from_slice(&(length as u64).to_be_bytes());
             }
         }

@@ -83,7 +83,7 @@ async fn an_upstream_that_takes_nothing_is_dropped() {
 
 #[tokio::test]
 async fn a_slow_frame_in_either_direction_excuses_the_answer_behind_it() {
-    let (server, django) = pinging(Duration::from_millis(1000)).await;
+    let (server, django) = pinging(Duration::from_secs(1)).await;
     let (mut client, mut consumer) = opened(&server, &django, "/ws/public/").await;
     let (up, down) = (frame(0x82, &[b'x'; 40]), server_frame(0x82, &[b'x'; 40]));
     // Four times longer than a ping and its time-out, neither side can answer, and neither is given up.
