@@ -378,7 +378,7 @@ mod tests {
     use crate::channel_layer::tests::Mailbox;
 
     fn inbox() -> Arc<Inbox> {
-        Inbox::new(Naming::queues(1, 1), Reports::Groups)
+        Inbox::new(Naming::queues(1, 1, 1), Reports::Groups)
     }
 
     fn message() -> Arc<Value> {

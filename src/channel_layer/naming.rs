@@ -18,20 +18,20 @@ pub(super) enum Naming {
 }
 
 impl Naming {
-    /// Client prefixes of `count` queues, as `uuid.uuid4().hex` makes them; all of them belong to the same of `hosts`
+    /// Client prefixes of `count` queues, of which the first is `client`; all of them belong to the same of `hosts`
     /// hosts, so that one script fills them.
-    pub(super) fn queues(count: usize, hosts: usize) -> Self {
-        let client = || Uuid::new_v4().simple().to_string();
+    pub(super) fn queues(client: u128, count: usize, hosts: usize) -> Self {
         let host = |client: &String| consistent_hash(&format!("specific.{client}!"), hosts);
-        let first = client();
+        let first = format!("{client:032x}");
         let on_host = host(&first);
-        let others = std::iter::repeat_with(client).filter(|client| host(client) == on_host);
+        let others = std::iter::repeat_with(|| Uuid::new_v4().simple().to_string());
+        let others = others.filter(|client| host(client) == on_host);
         Self::Queues(std::iter::once(first).chain(others).take(count.max(1)).collect())
     }
 
-    /// A prefix of the process's own after the layer's.
-    pub(super) fn halves(prefix: String) -> Self {
-        Self::Halves { prefix, client: Uuid::new_v4().as_u64_pair().0 }
+    /// A prefix of the process's own after the layer's: the first half of `client`.
+    pub(super) fn halves(prefix: String, client: u128) -> Self {
+        Self::Halves { prefix, client: u64::try_from(client >> 64).unwrap_or(0) }
     }
 
     /// The pattern of Redis that fits the names of all channels of this process.
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_name_leads_back_to_its_number() {
         for naming in
-            [Naming::queues(3, 2), Naming::Halves { prefix: "asgi".to_owned(), client: 0xabc }, Naming::InMemory]
+            [Naming::queues(5, 3, 2), Naming::Halves { prefix: "asgi".to_owned(), client: 0xabc }, Naming::InMemory]
         {
             let id = naming.new_id();
             let name = naming.name(id);
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn all_queues_of_a_process_are_on_one_host() {
         for hosts in 1..5 {
-            let prefixes = Naming::queues(8, hosts).prefixes();
+            let prefixes = Naming::queues(7, 8, hosts).prefixes();
             let on = prefixes.iter().map(|prefix| consistent_hash(prefix, hosts)).collect::<Vec<_>>();
             assert!(on.len() == 8 && on.iter().all(|host| *host == on[0]), "{on:?}");
         }
@@ -122,8 +122,9 @@ mod tests {
 
     #[test]
     fn names_have_the_form_of_channels_redis() {
-        let name = Naming::queues(1, 1).name(1);
-        assert_eq!((name.len(), &name[..9], &name[41..]), (74, "specific.", "!00000000000000000000000000000001"));
+        let name = Naming::queues(0xf, 1, 1).name(1);
+        assert_eq!(name, "specific.0000000000000000000000000000000f!00000000000000000000000000000001");
+        assert_eq!(name.len(), 74);
         let naming = Naming::Halves { prefix: "asgi".to_owned(), client: 0xabc };
         assert_eq!(naming.name(1), "asgispecific.0000000000000abc0000000000000001");
     }

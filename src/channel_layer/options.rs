@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::capacity::ChannelPattern;
 use crate::{
     redis::{RedisAddress, RedisOptions, RedisTopology},
@@ -39,6 +41,9 @@ pub struct ChannelLayerOptions {
     /// Queues of this process, each of which has `capacity`; groups and channels are spread over them. Not used by
     /// pub/sub. Default: 1.
     pub queues: usize,
+    /// This process's part of its channels' names, 32 hexadecimal digits; other queues than the first have one at random.
+    /// Default: at random, as `uuid.uuid4().hex`.
+    pub client_prefix: Option<String>,
     /// Every channel is a member of its groups by its own name, as with Channels, and not one per group and process; in
     /// pub/sub, every channel is subscribed by its own name. Default: no.
     pub member_per_channel: bool,
@@ -63,6 +68,7 @@ impl Default for ChannelLayerOptions {
             random_prefix_length: 12,
             lease: Some(Duration::from_mins(2)),
             queues: 1,
+            client_prefix: None,
             member_per_channel: false,
             timeout: Duration::from_secs(3),
             watch_interval: Duration::from_secs(10),
@@ -71,6 +77,17 @@ impl Default for ChannelLayerOptions {
 }
 
 impl ChannelLayerOptions {
+    /// The number that the client prefix is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if it is none.
+    pub(super) fn client(&self) -> Result<u128, String> {
+        let Some(prefix) = &self.client_prefix else { return Ok(Uuid::new_v4().as_u128()) };
+        let number = u128::from_str_radix(prefix, 16).ok().filter(|number| format!("{number:032x}") == *prefix);
+        number.ok_or_else(|| "client_prefix is not of 32 hexadecimal digits in lower case".to_owned())
+    }
+
     /// `decode_hosts`.
     pub(super) fn hosts_or_default(&self) -> Vec<Host> {
         if self.hosts.is_empty() { Self::default().hosts } else { self.hosts.clone() }
@@ -123,5 +140,24 @@ impl Host {
 impl From<RedisOptions> for Host {
     fn from(options: RedisOptions) -> Self {
         Self(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_prefix_is_of_32_digits() {
+        let client = |prefix: &str| {
+            let options =
+                ChannelLayerOptions { client_prefix: Some(prefix.to_owned()), ..ChannelLayerOptions::default() };
+            options.client()
+        };
+        assert_eq!(client("0000000000000000000000000000000f"), Ok(15));
+        for prefix in ["", "f", "0000000000000000000000000000000F", "+000000000000000000000000000000f", "a!b"] {
+            assert!(client(prefix).is_err(), "{prefix}");
+        }
+        assert_ne!(ChannelLayerOptions::default().client(), ChannelLayerOptions::default().client());
     }
 }

@@ -79,7 +79,7 @@ impl PubSubChannelLayer {
     ///
     /// A sentence about a setting that cannot be used.
     pub(super) fn new(options: &ChannelLayerOptions) -> Result<Self, String> {
-        let naming = Naming::halves(options.prefix.clone());
+        let naming = Naming::halves(options.prefix.clone(), options.client()?);
         let pattern = naming.pattern().filter(|_| !options.member_per_channel);
         let reports = if options.member_per_channel { Reports::GroupsAndChannels } else { Reports::Groups };
         let inbox = Inbox::new(naming, reports);

@@ -85,7 +85,7 @@ impl RedisChannelLayer {
         let hosts = options.hosts_or_default().iter().map(open).collect::<Result<Vec<_>, String>>()?;
         let expiry = options.expiry.as_secs();
         let reports = if options.member_per_channel { Reports::Members } else { Reports::Groups };
-        let naming = Naming::queues(options.queues, hosts.len());
+        let naming = Naming::queues(options.client()?, options.queues, hosts.len());
         let queues = naming.prefixes().iter().map(|prefix| format!("{}{prefix}", options.prefix)).collect();
         let shared = Arc::new(Shared {
             inbox: Inbox::new(naming, reports),

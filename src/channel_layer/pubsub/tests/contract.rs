@@ -3,11 +3,12 @@ use std::time::Duration;
 use super::{options, pair};
 use crate::{
     channel_layer::{
-        ChannelLayerError, ChannelLayerOptions, SerializerFormat,
+        ChannelLayerError, ChannelLayerOptions, Host, SerializerFormat,
         tests::{Mailbox, contract, event},
     },
+    redis::RedisTls,
     secret::Secret,
-    test_support::redis::Redis,
+    test_support::redis::{Redis, TlsRedis},
 };
 
 #[tokio::test]
@@ -53,6 +54,14 @@ async fn the_contract_holds_with_a_subscription_for_each_channel() {
     while redis.command(&["PUBSUB", "CHANNELS"]).lines().count() != 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test]
+async fn the_contract_holds_over_tls_with_a_password() {
+    let redis = TlsRedis::start("IP:127.0.0.1", &["--requirepass", "s3cret"]);
+    let tls = RedisTls { ca_file: Some(redis.file("ca.pem")), ..RedisTls::default() };
+    let host = Host::from(redis.options(tls)).with_password(Secret::new("s3cret"));
+    contract::holds_for(&pair(&ChannelLayerOptions { hosts: vec![host], ..options(&[]) }).await).await;
 }
 
 #[tokio::test]
