@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &CheckArguments) -> u8 {
             live::check(&settings, &mut findings).await;
             upstream::check(&settings, &mut findings).await;
             if let Some(url) = &arguments.compare {
-                compare::compare(settings, url, &mut findings).await;
+                Box::pin(compare::compare(settings, url, &mut findings)).await;
             }
         }),
         Err(code) => return code,

@@ -87,8 +87,8 @@ fn a_route_takes_its_auth_from_the_route_of_the_project_that_is_written_like_it(
     let report = document(&format!("{UPSTREAM}[[route]]\npath = \"{CHAT}\"\nproxy = true\nhold = \"30s\"\n"), |_| {});
     assert_eq!(problems(&report), "");
     let hold = HoldOptions { time: Duration::from_secs(30), buffer: HoldOptions::DEFAULT_BUFFER };
-    let held = ProxyOptions { hold: Some(hold), ..to_upstream(RouteAuth::Ticket) };
-    assert_eq!(proxies(&report)[0], (CHAT.to_owned(), held));
+    let expected = ProxyOptions { hold: Some(hold), ..to_upstream(RouteAuth::Ticket) };
+    assert_eq!(proxies(&report)[0], (CHAT.to_owned(), expected));
 
     let other = format!("{UPSTREAM}[[route]]\npath = \"ws/other/\"\nproxy = true\n");
     let said = problems(&document(&other, |_| {}));
