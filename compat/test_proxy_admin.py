@@ -56,8 +56,8 @@ class Visitor:
         """And waits for the page that it leads to."""
         old = self.find("html")
         self.find(selector).click()
-        WebDriverWait(self.browser, 20).until(lambda _: self.is_gone(old))
-        WebDriverWait(self.browser, 20).until(lambda _: self.browser.execute_script("return document.readyState") == "complete")
+        WebDriverWait(self.browser, 40).until(lambda _: self.is_gone(old))
+        WebDriverWait(self.browser, 40).until(lambda _: self.browser.execute_script("return document.readyState") == "complete")
 
     def is_gone(self, element):
         from selenium.common.exceptions import WebDriverException
@@ -116,6 +116,6 @@ def test_a_page_opens_sockets_with_its_session(pair, browser):
     visitor.go("/admin/login/?next=/page/")
     visitor.fill(username="alice", password=behind.PASSWORD)
     visitor.click("[type=submit]")
-    WebDriverWait(browser, 20).until(lambda _: visitor.find("#user").text and visitor.find("#echo").text)
+    WebDriverWait(browser, 40).until(lambda _: visitor.find("#user").text and visitor.find("#echo").text)
     assert (visitor.find("#user").text, visitor.find("#echo").text) == ("alice", "100000")
     assert visitor.failures() == []
