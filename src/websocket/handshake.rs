@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{Either, Full};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tungstenite::handshake::derive_accept_key;
 
 use super::{
@@ -49,11 +50,11 @@ pub(crate) type AnswerBody = Either<Full<Bytes>, Incoming>;
 
 /// Answers an upgrade request, and runs its socket where it is admitted. `address` is who connects; `held` is dropped
 /// when the socket is gone.
-pub(crate) async fn answer<B, H: Send + 'static>(
+pub(crate) async fn answer<B>(
     site: Arc<WebSocketSite>,
     open: Arc<OpenSockets>,
     address: IpAddr,
-    held: H,
+    held: Arc<OwnedSemaphorePermit>,
     mut request: Request<B>,
 ) -> Response<AnswerBody> {
     let accept = match check_form(&request) {
@@ -88,18 +89,18 @@ pub(crate) async fn answer<B, H: Send + 'static>(
 }
 
 /// A client whose handshake is in form.
-pub(super) struct Client<H> {
+pub(super) struct Client {
     upgrade: OnUpgrade,
     pub(super) site: Arc<WebSocketSite>,
     pub(super) open: Arc<OpenSockets>,
     pub(super) address: IpAddr,
     /// The `Sec-WebSocket-Accept` that it waits for.
     accept: String,
-    held: H,
+    held: Arc<OwnedSemaphorePermit>,
 }
 
 /// A client's connection, taken back from hyper when the answer has left.
-pub(super) struct TakenOver<H> {
+pub(super) struct TakenOver {
     pub(super) stream: Stream,
     /// What the client sent behind its handshake.
     pub(super) early: Bytes,
@@ -107,10 +108,15 @@ pub(super) struct TakenOver<H> {
     pub(super) registration: Registration,
     pub(super) site: Arc<WebSocketSite>,
     /// To be dropped when the socket is gone.
-    pub(super) held: H,
+    pub(super) held: Arc<OwnedSemaphorePermit>,
 }
 
-impl<H: Send + 'static> Client<H> {
+impl Client {
+    /// A descriptor for a second connection, behind the client's: it counts as one more of the process's.
+    pub(super) fn second_descriptor(&self) -> Result<OwnedSemaphorePermit, Reason> {
+        one_more(self.held.semaphore(), self.open.most / 64).ok_or(Reason::LimitConnections)
+    }
+
     /// Tells a refusal, by a status or by a close code.
     pub(super) fn refuse(self, reason: Reason, path: &str, subprotocol: Option<&str>) -> Response<AnswerBody> {
         if self.site.options.refuse == RefuseBy::Status {
@@ -134,7 +140,7 @@ impl<H: Send + 'static> Client<H> {
 
     /// Takes the TCP stream back from hyper, and enters it among the open sockets. `None`: the client left before the
     /// answer did.
-    pub(super) async fn take_over(self) -> Option<TakenOver<H>> {
+    pub(super) async fn take_over(self) -> Option<TakenOver> {
         let upgraded = self.upgrade.await.ok()?;
         let parts = upgraded.downcast::<TokioIo<PatientStream>>().ok()?;
         let outbox = Arc::new(Outbox::default());
@@ -227,6 +233,11 @@ pub(super) fn accepted(mut headers: HeaderMap) -> Response<Full<Bytes>> {
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = headers;
     response
+}
+
+/// One more of `all`, if `kept` are left, so that a full server still answers its health check.
+fn one_more(all: &Arc<Semaphore>, kept: usize) -> Option<OwnedSemaphorePermit> {
+    if all.available_permits() > kept { Arc::clone(all).try_acquire_owned().ok() } else { None }
 }
 
 /// What is counted for a socket, until it is dropped.
@@ -336,12 +347,7 @@ fn state(
 }
 
 /// The socket, from the moment that the answer has left.
-async fn run<H: Send + 'static>(
-    client: Client<H>,
-    application: Arc<dyn Application>,
-    state: ConnectionState,
-    counted: Counted,
-) {
+async fn run(client: Client, application: Arc<dyn Application>, state: ConnectionState, counted: Counted) {
     if let Some(client) = client.take_over().await {
         let TakenOver { stream, early, outbox, registration, site, held } = client;
         let socket = OpenSocket::new(stream, Arc::clone(&outbox), registration, Arc::clone(&site.options));
@@ -350,4 +356,18 @@ async fn run<H: Send + 'static>(
         drop(held);
     }
     drop(counted);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_connections_leave_some_for_other_clients() {
+        let all = Arc::new(Semaphore::new(5));
+        let held: Vec<_> = std::iter::from_fn(|| one_more(&all, 2)).collect();
+        assert_eq!((held.len(), all.available_permits()), (3, 2));
+        drop(held);
+        assert_eq!(all.available_permits(), 5);
+    }
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use http_body_util::Either;
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     close::CloseFrame,
@@ -54,12 +55,7 @@ impl Proxy {
 }
 
 /// Answers a handshake as Django answers it, and runs its socket where it is accepted.
-pub(super) async fn answer<H: Send + 'static>(
-    client: Client<H>,
-    proxy: &Arc<Proxy>,
-    scope: &Scope,
-    head: &Parts,
-) -> Response<AnswerBody> {
+pub(super) async fn answer(client: Client, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts) -> Response<AnswerBody> {
     // For a handshake that is closed at once: a browser wants one of those that it offered.
     let offered = handshake::tokens(&head.headers, &header::SEC_WEBSOCKET_PROTOCOL).next().map(str::to_owned);
     let offered = offered.as_deref();
@@ -93,7 +89,7 @@ struct Accepted {
     headers: HeaderMap,
     upstream: OpenUpstream,
     hold: Option<Box<Hold>>,
-    counted: Counted,
+    counted: (Counted, OwnedSemaphorePermit),
 }
 
 /// Why a handshake is not accepted.
@@ -111,7 +107,7 @@ impl From<Reason> for Refused {
 
 /// The order of the checks is that of our own sockets. The connection to Django stands before the ticket is redeemed, so
 /// that a Django that is down does not burn it.
-async fn admit<H>(client: &Client<H>, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts) -> Result<Accepted, Refused> {
+async fn admit(client: &Client, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts) -> Result<Accepted, Refused> {
     let site = &client.site;
     let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
     let mut headers = site.forwarding.request_headers(head, peer).map_err(Refused::Ambiguous)?;
@@ -127,6 +123,7 @@ async fn admit<H>(client: &Client<H>, proxy: &Arc<Proxy>, scope: &Scope, head: &
         RouteAuth::Ticket => Some(handshake::ticket(scope)?),
         RouteAuth::Untouched => None,
     };
+    let descriptor = client.second_descriptor()?;
     let connected = proxy.connect().await?;
     let mut target = Uri::from(head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
     let mut value = None;
@@ -146,12 +143,17 @@ async fn admit<H>(client: &Client<H>, proxy: &Arc<Proxy>, scope: &Scope, head: &
                 redial.subprotocol = subprotocol(&headers);
                 Box::new(Hold::new(options, Arc::new(redial)))
             });
-            Ok(Accepted { headers, upstream, hold, counted })
+            Ok(Accepted { headers, upstream, hold, counted: (counted, descriptor) })
         }
     }
 }
 
-async fn run<H: Send + 'static>(client: Client<H>, upstream: OpenUpstream, hold: Option<Box<Hold>>, counted: Counted) {
+async fn run(
+    client: Client,
+    upstream: OpenUpstream,
+    hold: Option<Box<Hold>>,
+    counted: (Counted, OwnedSemaphorePermit),
+) {
     if let Some((relay, held)) = Box::pin(relay(client, upstream, hold)).await {
         relay.run().await;
         drop(held);
@@ -160,11 +162,11 @@ async fn run<H: Send + 'static>(client: Client<H>, upstream: OpenUpstream, hold:
 }
 
 /// The socket, from the moment that the answer has left.
-async fn relay<H: Send + 'static>(
-    client: Client<H>,
+async fn relay(
+    client: Client,
     upstream: OpenUpstream,
     hold: Option<Box<Hold>>,
-) -> Option<(Box<Relay>, H)> {
+) -> Option<(Box<Relay>, Arc<OwnedSemaphorePermit>)> {
     let TakenOver { stream, early, outbox, registration, site, held } = client.take_over().await?;
     let options = Arc::clone(&site.options);
     let mut relay = Relay::new(stream, upstream.stream, upstream.lease, hold, outbox, registration, options);
@@ -309,6 +311,6 @@ mod tests {
 
     #[test]
     fn the_task_of_an_idle_socket_is_small() {
-        assert!(size(run::<()>) <= 640, "{}", size(run::<()>));
+        assert!(size(run) <= 640, "{}", size(run));
     }
 }

@@ -153,8 +153,6 @@ impl Relay {
             let (from_client, from_upstream) = self.room();
             wake.client = self.client.poll(context, from_client);
             wake.upstream = self.upstream.poll(context, from_upstream);
-            let is_io =
-                wake.client.writable || wake.upstream.writable || wake.client.readable || wake.upstream.readable;
             if wake.told == 0 && wake.redialled.is_none() && !wake.client.is_any() && !wake.upstream.is_any() {
                 return Poll::Pending;
             }
