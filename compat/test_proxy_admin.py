@@ -77,7 +77,7 @@ class Visitor:
                 answer = message["params"]["response"]
                 if answer["status"] >= 400:
                     failed.append((answer["status"], answer["url"]))
-        failed += [entry["message"] for entry in self.browser.get_log("browser")]
+        failed += [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
         return [failure for failure in failed if "/favicon.ico" not in str(failure)]  # the project has none
 
 
