@@ -12,7 +12,7 @@
 //! networks.rs    networks of addresses: whom to trust
 //! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
 //! server/        accept loop on hyper: time-outs, sizes, limits; the upgrade
-//! http/          the ticket view, rejections, negotiation, headers, CORS, health
+//! http/          the ticket view, rejections, negotiation, headers, CORS, health; what Django answers behind us
 //! access_token/  what SimpleJWT does with `Authorization: Bearer ...`
 //! user/          Django's user model: lookups
 //! ticket/        Ticket, TicketStore: issue, redeem

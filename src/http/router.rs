@@ -18,7 +18,7 @@ use crate::python::unquote;
 
 /// The health endpoints, the views that are ours, and everything else as Django answers it behind us, or would answer it.
 ///
-/// Health comes before host check and redirects. The server puts a [`Peer`] into each request's
+/// Health comes before host check and redirects. The server puts a [`Peer`](crate::upstream::Peer) into each request's
 /// extensions.
 pub(crate) fn router(state: HttpState) -> Router {
     let prefix = health_prefix(&state.health_path_prefix);

@@ -83,7 +83,7 @@ async fn the_time_for_an_answer_begins_with_the_connection() {
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let full = socket.listen(1).unwrap();
     let address = full.local_addr().unwrap();
-    let fill: Vec<_> = (0..8).map(|_| tokio::spawn(TcpStream::connect(address))).collect();
+    let waiting: Vec<_> = (0..8).map(|_| tokio::spawn(TcpStream::connect(address))).collect();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let mut options = UpstreamOptions::new(vec![Address::Tcp { host: "127.0.0.1".to_owned(), port: address.port() }]);
     options.connect_timeout = Duration::from_millis(400);
@@ -93,7 +93,7 @@ async fn the_time_for_an_answer_begins_with_the_connection() {
     client.send(&get()).await;
     let answer = client.answer().await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable_upstream"));
-    for one in fill {
+    for one in waiting {
         one.abort();
     }
 }
