@@ -72,7 +72,8 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, faults: Arc<Faults>,
     let is_frozen = || number < faults.frozen.load(Ordering::SeqCst);
     loop {
         tokio::select! {
-            Ok(length @ 1..) = client.read(&mut from_client) => {
+            read = client.read(&mut from_client) => {
+                let Ok(length @ 1..) = read else { return };
                 let cut = faults.cut(&from_client[..length]);
                 if cut == Some(false) {
                     return;
@@ -85,12 +86,12 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, faults: Arc<Faults>,
                     return;
                 }
             }
-            Ok(length @ 1..) = server.read(&mut from_server) => {
+            read = server.read(&mut from_server) => {
+                let Ok(length @ 1..) = read else { return };
                 if !is_frozen() && client.write_all(&from_server[..length]).await.is_err() {
                     return;
                 }
             }
-            else => return,
         }
     }
 }

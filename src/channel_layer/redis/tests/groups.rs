@@ -180,3 +180,25 @@ async fn a_message_that_names_a_channel_and_its_group_is_one() {
     redis.command(&["ZADD", &super::queue(&channel.name()), "2", &in_queue(2, &format!("{:?}", channel.name()))]);
     assert_eq!((mailbox.next().await, mailbox.next().await), (event(1), event(2)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_channels_that_come_and_go_leave_nothing_in_redis() {
+    let redis = Redis::start(&[]);
+    let (here, sender) = (member(&options(&[&redis])).await, member(&options(&[&redis])).await);
+    let mailbox = Mailbox::new();
+    for round in 1..=2 {
+        let mut channels = Vec::new();
+        for number in 0..5000 {
+            let channel = here.new_channel(mailbox.clone()).await.unwrap();
+            here.group_add(&format!("g{}", number % 100), &channel.name()).await.unwrap();
+            channels.push(channel);
+        }
+        for group in 0..100 {
+            sender.group_send(&format!("g{group}"), &event(group)).await.unwrap();
+        }
+        until(|| mailbox.count() == 5000 * round).await;
+        drop(channels);
+        until(|| redis.command(&["KEYS", "*"]).is_empty()).await;
+    }
+    assert_eq!((here.counters().received, here.counters().unknown), (200, 0));
+}
