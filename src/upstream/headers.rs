@@ -47,8 +47,9 @@ enum Sender {
     Trusted,
     /// A client that writes what it likes. Only where it is known which proxies there are.
     Untrusted,
-    /// It is not stated which proxies there are, and this is not one on this machine: only its address is not believed,
-    /// as uvicorn does.
+    /// It is not stated which proxies there are, and this is not one on this machine. Django hears what it would hear if
+    /// it were reached directly: uvicorn believes neither address nor scheme of such a sender, and Django itself the
+    /// header that `SECURE_PROXY_SSL_HEADER` names.
     Unknown,
 }
 
@@ -80,7 +81,11 @@ impl Forwarding {
         if !headers.contains_key(header::HOST) {
             headers.insert(header::HOST, host(head, peer));
         }
-        if sender == Sender::Untrusted {
+        if sender == Sender::Untrusted {}
+        let is_believed = sender == Sender::Trusted
+            || (sender == Sender::Unknown && self.ssl_header.as_ref() == Some(&X_FORWARDED_PROTO));
+        if !is_believed {
+            // uvicorn would believe us.
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
         }
         if sender != Sender::Trusted || !headers.contains_key(X_FORWARDED_FOR) {

@@ -37,6 +37,21 @@ close code after the handshake.
     for reason in Reason::ALL {
         let _ = writeln!(page, "| `{}` | {} |", reason.code(), reason.detail());
     }
+    page.push_str(
+        "
+## Requests that are not passed on
+
+With `[upstream]`, a request that Django cannot answer has the same JSON.
+
+| code | status | |
+| --- | --- | --- |
+| `bad_request` | 400 | It can be read in two ways (two `Host` headers, another host in its target, a coding that is not `chunked`, `CONNECT`), or its body broke off. The detail says which. |
+| `request_timeout` | 408 | Nothing more of its body came for 60 s. |
+| `upstream_failed` | 502 | The answer broke off before its head, or is no HTTP. |
+| `unavailable_upstream` | 503 | No server accepts a connection. |
+| `upstream_timeout` | 504 | The head of the answer did not come within `[upstream] timeout`. |
+",
+    );
     page
 }
 

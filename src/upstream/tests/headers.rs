@@ -63,11 +63,21 @@ fn a_client_does_not_speak_for_a_proxy() {
 }
 
 #[test]
-fn where_no_proxy_is_stated_only_the_address_is_not_believed() {
-    let seen = passed(&Forwarding::default(), "9.9.9.9", &[("X-Forwarded-For", "1.1.1.1"), ("X-Real-IP", "1.1.1.1")]);
-    assert_eq!(seen, ["x-forwarded-for: 9.9.9.9", "x-real-ip: 1.1.1.1"]);
-    let seen = passed(&Forwarding::default(), "9.9.9.9", &[("X-Forwarded-Proto", "https")]);
-    assert_eq!(seen, ["x-forwarded-for: 9.9.9.9", "x-forwarded-proto: https"]);
+fn where_no_proxy_is_stated_django_hears_what_it_would_hear_without_us() {
+    let forged = [
+        ("X-Forwarded-For", "1.1.1.1"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Scheme", "https"),
+        ("X-Real-IP", "1.1.1.1"),
+    ];
+    let seen = |ssl_header| passed(&Forwarding::new(None, ssl_header), "9.9.9.9", &forged);
+    let (scheme, address) = ("x-scheme: https", "x-real-ip: 1.1.1.1");
+    // uvicorn, which believes this machine, would believe the scheme that we pass on.
+    let refused = ["x-forwarded-for: 9.9.9.9", "x-forwarded-proto: http", address, scheme];
+    assert_eq!(seen(None), refused);
+    assert_eq!(seen(Some("HTTP_X_SCHEME")), refused);
+    let believed = ["x-forwarded-for: 9.9.9.9", "x-forwarded-proto: https", address, scheme];
+    assert_eq!(seen(Some("HTTP_X_FORWARDED_PROTO")), believed, "Django itself believes it from anybody");
 }
 
 #[test]

@@ -20,6 +20,8 @@ use crate::{
 /// The pause before Django is dialled again, which doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A connection that lasted so long was a good one: its loss begins a new time, and does not go on with the last one.
+const STEADY: Duration = Duration::from_secs(5);
 
 /// How the connection to Django was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +94,8 @@ impl Hold {
     /// Starts to dial. `false`: the time is over.
     fn begin(&mut self) -> bool {
         let now = Instant::now();
-        let (first, count) = self.losses.filter(|_| now - self.connected < self.options.time).unwrap_or((now, 0));
+        let (first, count) =
+            self.losses.filter(|_| now - self.connected < STEADY.min(self.options.time)).unwrap_or((now, 0));
         self.losses = Some((first, count.saturating_add(1)));
         let deadline = first + self.options.time;
         if deadline <= now {
