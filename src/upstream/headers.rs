@@ -81,7 +81,6 @@ impl Forwarding {
         if !headers.contains_key(header::HOST) {
             headers.insert(header::HOST, host(head, peer));
         }
-        if sender == Sender::Untrusted {}
         let is_believed = sender == Sender::Trusted
             || (sender == Sender::Unknown && self.ssl_header.as_ref() == Some(&X_FORWARDED_PROTO));
         if !is_believed {
