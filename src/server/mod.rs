@@ -118,6 +118,8 @@ impl Server {
         let Self { listener, limits, permits, most, open, .. } = self;
         let registry = Arc::clone(&open.registry);
         let timer = tokio::spawn(async move { registry.run().await });
+        let current = site.clone();
+        open.follow(move || Arc::clone(&current.borrow().websocket));
         let (stop, stopped) = watch::channel(());
         let close_timeout = site.borrow().websocket.close_timeout();
         {

@@ -18,6 +18,8 @@ pub(crate) enum Ambiguous {
     Hosts,
     #[error("The request's target names another host than the Host header.")]
     Target,
+    #[error("The request's target is neither a path nor an http:// URL.")]
+    Form,
     #[error("Content-Length and Transfer-Encoding contradict each other.")]
     Length,
     #[error("Transfer-Encoding is not just \"chunked\".")]
@@ -29,6 +31,10 @@ impl Ambiguous {
     pub(super) fn check(head: &Parts) -> Result<(), Self> {
         if head.method == Method::CONNECT {
             return Err(Self::Connect);
+        }
+        let is_url = matches!(head.uri.scheme_str(), Some("http" | "https" | "ws" | "wss"));
+        if head.uri.authority().is_some_and(|authority| !is_url || authority.as_str().contains('@')) {
+            return Err(Self::Form);
         }
         let mut hosts = head.headers.get_all(header::HOST).iter();
         let host = hosts.next();
@@ -83,8 +89,11 @@ mod tests {
         assert_eq!(get("/", &[HOST, HOST]), Err(Ambiguous::Hosts));
         assert_eq!(get("/", &[HOST, ("host", "other")]), Err(Ambiguous::Hosts));
         assert_eq!(get("/", &[]), Err(Ambiguous::NoHost));
-        for target in ["http://other/", "http://example.com:80/", "http://user@example.com/"] {
+        for target in ["http://other/", "http://example.com:80/"] {
             assert_eq!(get(target, &[HOST]), Err(Ambiguous::Target), "{target}");
+        }
+        for target in ["http://user@example.com/", "ftp://example.com/", "example.com", "example.com:80"] {
+            assert_eq!(get(target, &[HOST]), Err(Ambiguous::Form), "{target}");
         }
         assert_eq!(check("GET", "/", Version::HTTP_10, &[]), Ok(()));
         assert_eq!(check("CONNECT", "example.com:80", Version::HTTP_11, &[HOST]), Err(Ambiguous::Connect));

@@ -72,12 +72,23 @@ impl Upstream {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(PassError::Failed("it switched protocols without being asked to".into()));
         }
-        let is_spared =
-            head.method == Method::HEAD || matches!(answer.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
+        if answer
+            .headers()
+            .get_all(header::TRANSFER_ENCODING)
+            .iter()
+            .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        {
+            return Err(PassError::Failed("its body has a transfer coding besides chunked".into()));
+        }
+        let is_spared = head.method == Method::HEAD || answer.status() == StatusCode::NOT_MODIFIED;
         let (mut parts, body) = answer.into_parts();
         // The client's own version counts for the answer's form.
         parts.version = Version::HTTP_11;
         forwarding.clean_answer(&mut parts.headers);
+        if parts.status == StatusCode::NO_CONTENT {
+            // RFC 9110, 8.6: it has none, and a length would be read as that of a body.
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
         Ok(Response::from_parts(parts, Download::new(body, is_spared, lease)))
     }
 

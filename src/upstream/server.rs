@@ -72,6 +72,8 @@ impl Server {
         match &connected {
             Ok(_) if self.retry.is_some() => self.set_up(),
             Ok(_) => {}
+            // Not the server's fault.
+            Err(ConnectError::Refused { source, .. }) if is_shortage(source) => {}
             Err(error) => self.set_down(error),
         }
         connected
@@ -110,6 +112,12 @@ impl Server {
             tokio::spawn(come_back(Arc::downgrade(self), pause));
         }
     }
+}
+
+/// Whether it is this process, or this machine, that has no descriptor left.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    error.raw_os_error().is_some_and(|code| shortages.iter().any(|shortage| shortage.raw_os_error() == code))
 }
 
 /// Tries a server that failed until it accepts a connection again, or is no longer in the settings.

@@ -19,7 +19,7 @@ use super::{
     refusal::{Form, Refusal},
     relay::{Hold, Redial, RedialError, Relay},
     scope::{self, Scope},
-    site::WebSocketSite,
+    site::{OpenSockets, Target, WebSocketSite},
 };
 use crate::{
     causes::with_causes,
@@ -126,16 +126,20 @@ async fn admit(client: &Client, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts)
     let descriptor = client.second_descriptor()?;
     let connected = proxy.connect().await?;
     let mut target = Uri::from(head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
-    let mut value = None;
+    let (mut value, mut fresh) = (None, None);
     if let Some(ticket) = ticket {
         let (user, redeemed) = handshake::redeem(site, ticket).await?;
         counted = counted.with_user(site, &client.open, &user.id)?;
-        target = with_fresh_ticket(site, &target, &redeemed).await?;
-        value = Some(redeemed);
+        let ticket;
+        (target, ticket) = with_fresh_ticket(site, &target, &redeemed).await?;
+        (value, fresh) = (Some(redeemed), Some(ticket));
     }
-    let redial = proxy.hold.map(|options| (options, StoredHandshake::new(site, proxy, &target, &headers, value)));
+    let redial = proxy.hold.map(|options| (options, StoredHandshake::new(&client.open, &target, &headers, value)));
     let handshake = Handshake { target, headers };
     let answer = handshake.send(connected, proxy.upstream.timeout(), &site.forwarding).await;
+    if !matches!(answer, Ok(HandshakeAnswer::Accepted(..))) {
+        discard(site, fresh);
+    }
     match answer.map_err(|error| reason(&error))? {
         HandshakeAnswer::Refused(response) => Err(Refused::ByUpstream(response)),
         HandshakeAnswer::Accepted(headers, upstream) => {
@@ -183,8 +187,8 @@ impl Proxy {
     }
 }
 
-/// `target` with a ticket for the user of `value`, which Django will redeem.
-async fn with_fresh_ticket(site: &WebSocketSite, target: &Uri, value: &Value) -> Result<Uri, Reason> {
+/// `target` with a ticket for the user of `value`, which Django will redeem; and the ticket.
+async fn with_fresh_ticket(site: &WebSocketSite, target: &Uri, value: &Value) -> Result<(Uri, Ticket), Reason> {
     let ticket = Ticket::new();
     site.tickets.issue(ticket, value, FRESH_TICKET_LIFETIME).await.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a ticket for the upstream could not be stored");
@@ -192,7 +196,20 @@ async fn with_fresh_ticket(site: &WebSocketSite, target: &Uri, value: &Value) ->
     })?;
     let query = scope::with_ticket(target.query().unwrap_or_default(), ticket);
     // It was one with another ticket, so it is one.
-    format!("{}?{query}", target.path()).parse().map_err(|_| Reason::TicketMalformed)
+    let target = format!("{}?{query}", target.path()).parse().map_err(|_| Reason::TicketMalformed)?;
+    Ok((target, ticket))
+}
+
+/// Takes a ticket out of the cache that Django may not have redeemed, since it did not accept: its answer may show it to
+/// the client, as a redirect to the same address does.
+fn discard(site: &Arc<WebSocketSite>, ticket: Option<Ticket>) {
+    let Some(ticket) = ticket else { return };
+    let tickets = Arc::clone(&site.tickets);
+    tokio::spawn(async move {
+        if let Err(error) = tickets.redeem(ticket).await {
+            tracing::debug!(error = with_causes(&error), "a ticket that was not used stays until it expires");
+        }
+    });
 }
 
 fn reason(error: &DialError) -> Reason {
@@ -208,9 +225,11 @@ fn subprotocol(headers: &HeaderMap) -> Option<Box<[u8]>> {
 }
 
 /// What it takes to dial once more, on a route with `hold`: as small as it can be, because each socket has one.
+///
+/// The route is looked up anew, so that a reload of the settings holds for sockets that are held, too: Django may have
+/// moved to another address.
 struct StoredHandshake {
-    site: Arc<WebSocketSite>,
-    proxy: Arc<Proxy>,
+    open: Arc<OpenSockets>,
     target: Box<str>,
     /// Lines, each with its end.
     headers: Box<[u8]>,
@@ -221,18 +240,11 @@ struct StoredHandshake {
 }
 
 impl StoredHandshake {
-    fn new(
-        site: &Arc<WebSocketSite>,
-        proxy: &Arc<Proxy>,
-        target: &Uri,
-        headers: &HeaderMap,
-        value: Option<Value>,
-    ) -> Self {
+    fn new(open: &Arc<OpenSockets>, target: &Uri, headers: &HeaderMap, value: Option<Value>) -> Self {
         let lines =
             headers.iter().map(|(name, value)| [name.as_str().as_bytes(), b":", value.as_bytes(), b"\n"].concat());
         Self {
-            site: Arc::clone(site),
-            proxy: Arc::clone(proxy),
+            open: Arc::clone(open),
             target: target.to_string().into(),
             headers: lines.collect::<Vec<_>>().concat().into(),
             value,
@@ -255,11 +267,19 @@ impl StoredHandshake {
     }
 
     /// Path and query, with a fresh ticket where one is needed.
-    async fn target(&self) -> Result<Uri, Reason> {
+    async fn target(&self, site: &WebSocketSite) -> Result<(Uri, Option<Ticket>), Reason> {
         let target = self.target.parse().map_err(|_| Reason::BadHandshake)?;
-        let Some(value) = &self.value else { return Ok(target) };
-        handshake::user(&self.site, value).await?;
-        with_fresh_ticket(&self.site, &target, value).await
+        let Some(value) = &self.value else { return Ok((target, None)) };
+        handshake::user(site, value).await?;
+        let (target, ticket) = with_fresh_ticket(site, &target, value).await?;
+        Ok((target, Some(ticket)))
+    }
+
+    /// Where the settings that hold now lead this handshake; `None`: no longer to Django, or in another way.
+    fn proxy(&self, site: &WebSocketSite) -> Option<Arc<Proxy>> {
+        let scope = Scope::new(&self.target.parse().ok()?);
+        let (_, Target::Proxy(proxy), _) = site.route(&scope.path)? else { return None };
+        ((proxy.auth == RouteAuth::Ticket) == self.value.is_some()).then(|| Arc::clone(proxy))
     }
 }
 
@@ -267,13 +287,21 @@ impl StoredHandshake {
 impl Redial for StoredHandshake {
     async fn dial(&self) -> Result<OpenUpstream, RedialError> {
         let restart = || RedialError::Never(CloseFrame::new(CloseFrame::SERVICE_RESTART, ""));
-        let connected = self.proxy.connect().await.map_err(|_| RedialError::NotYet)?;
-        let target = self.target().await.map_err(|reason| match reason {
+        let site = self.open.current().ok_or(RedialError::NotYet)?;
+        let Some(proxy) = self.proxy(&site) else {
+            tracing::info!("a held socket cannot go on: its route has changed");
+            return Err(restart());
+        };
+        let connected = proxy.connect().await.map_err(|_| RedialError::NotYet)?;
+        let (target, fresh) = self.target(&site).await.map_err(|reason| match reason {
             Reason::UnavailableCache | Reason::UnavailableDatabase => RedialError::NotYet,
             reason => RedialError::Never(CloseFrame::refusal(reason)),
         })?;
         let handshake = Handshake { target, headers: self.headers() }.with_new_key();
-        let answer = handshake.send(connected, self.proxy.upstream.timeout(), &self.site.forwarding).await;
+        let answer = handshake.send(connected, proxy.upstream.timeout(), &site.forwarding).await;
+        if !matches!(answer, Ok(HandshakeAnswer::Accepted(..))) {
+            discard(&site, fresh);
+        }
         match answer {
             Ok(HandshakeAnswer::Accepted(headers, open)) if subprotocol(&headers) == self.subprotocol => Ok(open),
             Ok(HandshakeAnswer::Accepted(..)) => {

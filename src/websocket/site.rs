@@ -1,9 +1,10 @@
 //! What handshakes are answered by: one reading of the settings, and what all readings share.
 
 use std::{
+    fmt,
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -151,19 +152,36 @@ fn own_upstream(options: &ProxyOptions, known: &mut Vec<(UpstreamOptions, Arc<Up
 }
 
 /// What all sockets of the process share, whichever settings they were admitted by.
-#[derive(Debug)]
 pub(crate) struct OpenSockets {
     pub(crate) registry: Arc<Registry>,
     pub(super) limits: Limits,
     /// How many sockets file descriptors allow.
     pub(super) most: usize,
     is_draining: AtomicBool,
+    current: OnceLock<Box<dyn Fn() -> Arc<WebSocketSite> + Send + Sync>>,
 }
 
 impl OpenSockets {
     /// `most`: how many sockets there can be in all, whatever the settings say.
     pub(crate) fn new(registry: Arc<Registry>, most: usize) -> Self {
-        Self { registry, limits: Limits::default(), most, is_draining: AtomicBool::new(false) }
+        Self {
+            registry,
+            limits: Limits::default(),
+            most,
+            is_draining: AtomicBool::new(false),
+            current: OnceLock::new(),
+        }
+    }
+
+    /// Says where the site of the settings that hold at the time is found.
+    pub(crate) fn follow(&self, current: impl Fn() -> Arc<WebSocketSite> + Send + Sync + 'static) {
+        // A second one is none: a server has one place for its site.
+        let _ = self.current.set(Box::new(current));
+    }
+
+    /// The site of the settings that hold now; `None` before there is a server.
+    pub(super) fn current(&self) -> Option<Arc<WebSocketSite>> {
+        self.current.get().map(|current| current())
     }
 
     /// From here on no socket is admitted, and those that are open are closed with 1012.
@@ -174,5 +192,14 @@ impl OpenSockets {
 
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::SeqCst)
+    }
+}
+
+impl fmt::Debug for OpenSockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenSockets")
+            .field("registry", &self.registry)
+            .field("most", &self.most)
+            .finish_non_exhaustive()
     }
 }

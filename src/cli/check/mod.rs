@@ -31,7 +31,13 @@ pub(super) fn run(arguments: &CheckArguments) -> u8 {
         TicketViewState::Served => findings.ok("ticket view", "every part of it is understood"),
         TicketViewState::TurnedOff => Findings::note("ticket view", "not served: [ticket] serve = false"),
         TicketViewState::LeftToDjango(parts) => {
-            Findings::note("ticket view", "not served here, because of the following");
+            let has_upstream = report.settings.as_ref().is_some_and(|settings| settings.upstream.is_some());
+            let sentence = if has_upstream {
+                "passed on to Django, which serves it as before. It is not served here because of the following"
+            } else {
+                "not served here, because of the following"
+            };
+            Findings::note("ticket view", sentence);
             for part in parts {
                 Findings::note("ticket view", part);
             }

@@ -36,7 +36,15 @@ async fn where_no_server_accepts_a_connection_the_client_is_told_to_come_back() 
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_before_its_head_or_is_no_http_is_a_bad_gateway() {
-    for start in ["", "HTTP/1.1 200 OK\r\nserver: x\r\n", "SSH-2.0-OpenSSH\r\n", "HTTP/1.1 101 Switching\r\n\r\n"] {
+    for start in [
+        "",
+        "HTTP/1.1 200 OK\r\nserver: x\r\n",
+        "SSH-2.0-OpenSSH\r\n",
+        "HTTP/1.1 101 Switching\r\n\r\n",
+        // What a client is to read must be said to it.
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\n",
+    ] {
         let django = Recorder::start(move |mut connection: Connection| async move {
             connection.request().await;
             connection.write(start).await;

@@ -134,6 +134,7 @@ async fn answers_without_a_body_keep_their_headers() {
         ("HEAD", "200 OK\r\ntransfer-encoding: chunked", vec![("content-length", None), ("transfer-encoding", None)]),
         ("HEAD", "200 OK", vec![("content-length", None), ("transfer-encoding", None)]),
         ("GET", "204 No Content", vec![("content-length", None), ("transfer-encoding", None)]),
+        ("GET", "204 No Content\r\ncontent-length: 5", vec![("content-length", None), ("transfer-encoding", None)]),
         ("GET", "304 Not Modified\r\netag: \"1\"", vec![("content-length", None), ("etag", Some("\"1\""))]),
         ("GET", "304 Not Modified\r\ncontent-length: 77", vec![("content-length", Some("77"))]),
         ("GET", "200 OK\r\ncontent-length: 0", vec![("content-length", Some("0"))]),

@@ -264,3 +264,28 @@ async fn a_client_that_leaves_before_the_answer_leaves_nothing_behind() {
     drop(client);
     assert_eq!(asked.connection.see().await, Seen::Eof);
 }
+
+#[tokio::test]
+async fn a_fresh_ticket_is_gone_where_django_does_not_accept() {
+    let (server, django) = beside(|_| {}).await;
+    for answer in [
+        "HTTP/1.1 302 Found\r\nLocation: /ws/ticket/?uuid={fresh}\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+        "no HTTP\r\n\r\n",
+    ] {
+        let ticket = a_ticket(&server, 1);
+        let (mut client, asked) = asked(&server, &django, &format!("/ws/ticket/?uuid={ticket}"), &[]).await;
+        let fresh = asked.target().split_once("uuid=").unwrap().1.to_owned();
+        assert!(fresh != ticket && server.setup.tickets.holds(&fresh), "{answer}");
+        asked.answer(&answer.replace("{fresh}", &fresh)).await;
+        assert_ne!(client.answer().await.status, 101);
+        timeout(LONG, async {
+            while server.setup.tickets.holds(&fresh) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the fresh ticket is still good");
+    }
+}

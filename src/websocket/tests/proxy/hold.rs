@@ -270,3 +270,22 @@ async fn two_hundred_sockets_outlive_a_restart() {
         expect_text(client, &number.to_string()).await;
     }
 }
+
+#[tokio::test]
+async fn a_held_socket_follows_a_reload_of_the_settings() {
+    let (mut server, django) = beside(|_| {}).await;
+    let (mut client, consumer) = opened(&server, &django, "/ws/held/").await;
+    let (mut lost, lost_consumer) = opened(&server, &django, "/ws/held-public/").await;
+    let moved = FakeDjango::start().await;
+    server.setup.upstream = Some(Upstream::start(moved.options()));
+    // From here on this route is not held, and its sockets need a ticket.
+    server.setup.routes.pop();
+    server.setup.routes.push(proxied("ws/held-public/", RouteAuth::Ticket, None));
+    server.site.send_replace(server.setup.site());
+    drop((consumer, lost_consumer));
+    let mut consumer = moved.accept().await;
+    client.send(&text("here")).await;
+    expect_text(&mut consumer, "here").await;
+    assert_eq!(lost.see().await, Seen::close(1012, ""), "its handshake has no ticket");
+    assert!(!django.is_asked().await);
+}
