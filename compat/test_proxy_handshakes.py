@@ -359,3 +359,19 @@ def test_an_inactive_user_is_kept_out(pair, redis_server):
     redis_server.client(int(location.rsplit("/", 1)[1])).set(f":1:{ticket}", str(behind.CAROL), ex=600)
     answer = knock(pair, f"uuid={ticket}")
     assert (answer.status, answer.json()["code"]) == (403, "user_inactive")
+
+
+@pytest.mark.parametrize("path", ["/ws/ticket//told/", "/ws/ticket/%2Ftold/", "/ws/ticket//%2F/told/"])
+def test_slashes_between_routers_lead_past_no_check(path, pair, redis_server):
+    """Channels drops them before each of its routers."""
+    settings = json.loads(pair.overlay.read_text())
+    client = redis_server.client(int(settings["CACHES"]["default"]["LOCATION"].rsplit("/", 1)[1]))
+    ticket = pair.ticket(behind.BOB)
+    client.set(f":1:{ticket}", str(behind.CAROL), ex=600)
+    answer = knock(pair, f"uuid={ticket}", path)
+    assert (answer.status, answer.json()["code"]) == (403, "user_inactive")
+    client.set(":1:online_visitors", "1", ex=600)
+    answer = knock(pair, "uuid=online_visitors", path)
+    assert (answer.status, answer.json()["code"]) == (403, "ticket_malformed")
+    assert client.get(":1:online_visitors") is not None
+    assert knock(pair, f"uuid={pair.ticket()}", path).status == 101

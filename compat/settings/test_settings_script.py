@@ -1374,13 +1374,64 @@ def test_prefixes_of_nested_routers_are_joined(item):
     found = item("asgi", target="mysite.asgi:unchecked")
     assert found == {
         "routes": [
-            route({"path": "ws/chat/<int:pk>/", "consumer": "mysite.consumers.Chat"}, [TICKET]),
-            route({"regex": r"^live/(?P<room>\w+)/$", "consumer": "mysite.consumers.Room"}, [TICKET]),
-            route({"regex": r"^live/all/$", "consumer": "mysite.consumers.Room"}, [TICKET]),
+            route(
+                {
+                    "path": "ws/chat/<int:pk>/",
+                    "matches": r"\A(?>(?:ws/))(?>/*)(?>(?:chat/(?P<pk>[0-9]+)/\Z))",
+                    "consumer": "mysite.consumers.Chat",
+                },
+                [TICKET],
+            ),
+            route(
+                {
+                    "regex": r"^live/(?P<room>\w+)/$",
+                    "matches": r"\A(?>(?:live/))(?>/*)(?>(?:(?P<room>\w+)/$)\Z)",
+                    "consumer": "mysite.consumers.Room",
+                },
+                [TICKET],
+            ),
+            route(
+                {
+                    "regex": r"^live/all/$",
+                    "matches": r"\A(?>(?:live/))(?>/*)(?>(?:all/\Z))",
+                    "consumer": "mysite.consumers.Room",
+                },
+                [TICKET],
+            ),
         ],
         "origins": {"kind": "not_checked"},
         "unsupported": [],
     }
+
+
+def test_nested_routers_match_what_channels_leads_through_them(read):
+    """Each path goes to the first route whose pattern matches, the same as Channels chooses, or at least to one."""
+    found = read("plain", "mysite.asgi_nested:application")["items"]["asgi"]["value"]
+    patterns = [one.get("matches") or one["regex"] for one in found["routes"]]
+    consumers = [one["consumer"] for one in found["routes"]]
+    assert consumers == ["mysite.asgi_nested.Consumer%d" % n if n != 8 else None for n in range(len(consumers))]
+    assert found["routes"][8]["auth"] == "ticket"
+    assert len(found["unsupported"]) == 1 and "`(^hard|b)/`" in found["unsupported"][0], found["unsupported"]
+    code = "import json, sys; from mysite import asgi_nested; print(json.dumps(asgi_nested.chosen()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=str(PROJECTS / "plain"), stdout=subprocess.PIPE, timeout=50)
+    chosen = json.loads(done.stdout.decode())
+    assert {number for _, number in chosen} >= set(range(len(patterns)))
+    exact = sys.version_info >= (3, 11)
+    for path, number in chosen:
+        matching = [
+            index
+            for index, pattern in enumerate(patterns)
+            if re.search(pattern if exact else pattern.replace("(?>", "(?:"), path.lstrip("/"))
+        ]
+        if number is not None:
+            assert number in matching, (path, number, matching)
+        if exact and matching and number != len(patterns) - 1:
+            assert matching[0] == (len(patterns) - 1 if number is None else number), (path, number, matching)
+
+
+def test_without_a_router_every_path_leads_to_the_consumer(item):
+    place = {"path": "", "matches": "(?s:.*)", "consumer": "mysite.asgi_nested.Consumer0"}
+    assert item("asgi", target="mysite.asgi_nested:bare")["routes"] == [route(place, [TICKET])]
 
 
 def test_applications_are_found_through_the_projects_own_middleware(item):

@@ -9,7 +9,16 @@ use crate::upstream::ProxyOptions;
 #[derive(Clone, Debug)]
 pub(crate) struct RouteOptions {
     pub(crate) pattern: RoutePattern,
+    /// The regular expression that is matched in the place of `pattern`, which is then only shown.
+    pub(crate) matches: Option<String>,
     pub(crate) kind: RouteKind,
+}
+
+impl RouteOptions {
+    /// What is matched.
+    pub(crate) fn matched(&self) -> RoutePattern {
+        self.matches.clone().map_or_else(|| self.pattern.clone(), RoutePattern::Regex)
+    }
 }
 
 /// How the path is matched. Both are matched against the percent-decoded path without its first slash.

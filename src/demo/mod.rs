@@ -36,6 +36,7 @@ pub(crate) async fn build(
     let websocket = WebSocketOptions { refuse: RefuseBy::Close, ..WebSocketOptions::default() };
     let routes = [RouteOptions {
         pattern: RoutePattern::Path("ws/chat/<str:room>/".to_owned()),
+        matches: None,
         kind: RouteKind::Rust(RustConsumer::new(chat::Chat::default())),
     }];
     let websocket = WebSocketSite::build(

@@ -2350,7 +2350,8 @@ def asgi(project):
     if not walk.routes:
         unsupported.append("no consumer was found in the ASGI application %s" % path_of(application))
     routes = [dict(route) for route in walk.routes]
-    origins = [route.pop("origins") for route in routes]
+    origins = [(route.pop("origins"), route) for route in routes]
+    origins = [found for found, route in origins if route["consumer"] is not None or route["auth"] == "ticket"]
     first = origins[0] if origins else {"kind": "unknown"}
     if any(other != first for other in origins):
         unsupported.append("the routes differ in the origins that they allow")
@@ -2421,7 +2422,8 @@ class Walk:
         if "channels.routing.ProtocolTypeRouter" in names:
             return self.visit(node.application_mapping.get("websocket"), path)
         if "channels.routing.URLRouter" in names:
-            return self.visit_all((route.callback, path.below(route)) for route in node.routes)
+            found = [self.visit(route.callback, path.below(route)) or self.plain(route, path) for route in node.routes]
+            return any(found)
         if "channels.security.websocket.OriginValidator" in names:
             return self.visit(node.application, path.allowing(type(node), origins_of(node)))
         if "starlette.routing.Mount" in names:
@@ -2435,6 +2437,22 @@ class Walk:
         found = [self.visit(node, path) for node, path in places]
         return any(found)
 
+    def plain(self, route, path):
+        """Adds what a URLRouter leads to and is no consumer, such as a plain ASGI application."""
+        node, path = route.callback, path.below(route)
+        while True:
+            if any(path_of(cls) == "channels.security.websocket.OriginValidator" for cls in type(node).__mro__):
+                node, path = node.application, path.allowing(type(node), origins_of(node))
+            elif callable(getattr(node, "inner", None)):
+                node, path = node.inner, path.inside(wrapper_of(node))
+            else:
+                break
+        names = [path_of(cls) for cls in type(node).__mro__]
+        if not callable(node) or {"channels.routing.URLRouter", "django.core.handlers.base.BaseHandler"} & set(names):
+            return False
+        self.add(None, path)
+        return True
+
     def add(self, consumer, path):
         middleware = [name if isinstance(name, str) else path_of(name) for name in path.middleware]
         ticket = [
@@ -2442,7 +2460,7 @@ class Walk:
         ]
         base = next((cls for one in ticket for cls in one.__mro__ if path_of(cls) == TICKET_MIDDLEWARE), None)
         route = {
-            "consumer": path_of(consumer),
+            "consumer": None if consumer is None else path_of(consumer),
             "middleware": middleware,
             "auth": "ticket" if ticket else "none",
             "ticket_middleware": path_of(ticket[0]) if ticket else None,
@@ -2450,7 +2468,29 @@ class Walk:
             "origins": path.origins or implied_origins(path.middleware),
         }
         kind, text = self.place(path.patterns)
-        self.routes.append({kind: text, **route})
+        place = {kind: text}
+        if len(path.patterns) != 1:
+            place["matches"] = self.matches([route.pattern for route in path.patterns])
+        self.routes.append({**place, **route})
+
+    def matches(self, patterns):
+        """
+        A regular expression for all that Channels leads through these patterns, one router inside the other. As each
+        router does: what the one before left, without its first slashes, is searched for the first match.
+        """
+        if not patterns:
+            return "(?s:.*)"
+        text, later = r"\A", [set(pattern.regex.groupindex) for pattern in patterns[1:]]
+        for index, pattern in enumerate(patterns):
+            try:
+                part = searched(pattern, index == 0, set().union(*later[index:]))
+            except Refused as error:
+                self.unsupported.append(
+                    "the pattern `%s` of nested routers (%s): any path is taken to match it" % (pattern, error)
+                )
+                return text + "(?s:.*)"
+            text += ("(?>/*)" if index else "") + part
+        return text
 
     def place(self, routes):
         """`("path", "ws/chat/<str:room>/")` or `("regex", "ws/...$")`, with the prefixes of outer routers joined."""
@@ -2475,6 +2515,64 @@ class Walk:
             for name, converter in pattern.converters.items():
                 if type(converter).__module__ != "django.urls.converters":
                     self.unsupported.append("the path converter %s of `%s`" % (path_of(converter), name))
+
+
+TOKEN = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?#[^)]*\)|\(\?P<\w+>|\(\?P=|\(\?<[=!]|\(\?\(|\(\?[a-zA-Z]+\)|.", re.DOTALL
+)
+
+
+def searched(pattern, outermost, taken):
+    """What Django's pattern.match() finds in a path, to stand inside a longer regular expression."""
+    regex = pattern.regex
+    if regex.flags & (re.MULTILINE | re.VERBOSE | re.ASCII):
+        raise Refused("it has flags")
+    branches, depth, refers = [[]], 0, False
+    for index, token in enumerate(TOKEN.findall(regex.pattern)):
+        refers = refers or re.match(r"\\[1-9]", token) is not None
+        if token in ("(?P=", "(?(") or (refers and not outermost):
+            raise Refused("it refers to a group")
+        if token in (r"\b", r"\B", "(?<=", "(?<!") and not outermost:
+            raise Refused("it looks at what is before")
+        if re.match(r"\(\?[a-zA-Z]+\)", token):
+            if index:
+                raise Refused("it has flags")
+            continue
+        if token.startswith("(?#"):
+            continue
+        depth += token.startswith("(") - (token == ")")
+        if token == "|" and not depth:
+            branches.append([])
+        elif token.startswith("(?P<") and token[4:-1] in taken:
+            branches[-1].append("(")
+        else:
+            branches[-1].append(token)
+    first, further = [], []
+    for branch in branches:
+        rest = list(branch)
+        while rest and rest[0] in ("^", r"\A"):
+            del rest[0]
+        if not outermost and ("^" in rest or r"\A" in rest):
+            raise Refused("it has a start of the text in its middle")
+        first.append("".join(rest))
+        if len(rest) == len(branch):
+            further.append("".join("(" if token.startswith("(?P<") else token for token in rest))
+    try:
+        for text in first + further:
+            re.compile("(?:%s)" % text)
+    except re.error as error:
+        raise Refused("it cannot be taken apart") from error
+    text = "(?:%s)" % "|".join(first)
+    if getattr(pattern, "_is_endpoint", False) and regex.pattern.endswith("$"):
+        text += r"\Z"
+    elif len(further) == len(first):
+        text = "(?s:.*?)" + text
+    elif further:
+        if refers:
+            raise Refused("it refers to a group")
+        text += "|(?s:.+?)(?:%s)" % "|".join(further)
+    flags = "i" * bool(regex.flags & re.IGNORECASE) + "s" * bool(regex.flags & re.DOTALL)
+    return "(?>%s)" % ("(?%s:%s)" % (flags, text) if flags else text)
 
 
 def ticket_overrides(cls, base):

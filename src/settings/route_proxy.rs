@@ -197,17 +197,21 @@ pub(super) fn of_django(around: &Surroundings<'_>, stated: &[RouteOptions], laye
         return Vec::new();
     }
     let hold = around.upstream.hold;
-    let route = |pattern, auth| {
+    let route = |pattern, matches, auth| {
         let proxy = ProxyOptions { upstream: None, auth, hold };
-        RouteOptions { pattern, kind: RouteKind::Proxy(proxy) }
+        RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy) }
+    };
+    // One that is answered here may be written like it, and yet match fewer paths.
+    let is_covered = |pattern: &RoutePattern, matches: &Option<String>| {
+        stated.iter().any(|route| route.pattern == *pattern && (matches.is_none() || route.matches == *matches))
     };
     let mut routes = Vec::new();
     for found in around.found {
-        let pattern = found.pattern();
-        match pattern.as_ref().map_or_else(|| Err("it has no pattern".to_owned()), Route::compile) {
+        let matched = found.matched();
+        match matched.as_ref().map_or_else(|| Err("it has no pattern".to_owned()), Route::compile) {
             Ok(_) => {
-                let pattern = pattern.filter(|pattern| !is_stated(pattern));
-                routes.extend(pattern.map(|pattern| route(pattern, auth_of(found))));
+                let pattern = found.pattern().filter(|pattern| !is_covered(pattern, &found.matches));
+                routes.extend(pattern.map(|pattern| route(pattern, found.matches.clone(), auth_of(found))));
             }
             Err(sentence) => {
                 let consumer = found.consumer.as_deref().unwrap_or("a consumer");
@@ -221,9 +225,16 @@ pub(super) fn of_django(around: &Surroundings<'_>, stated: &[RouteOptions], laye
     }
     if hold.is_some() {
         // Whatever no route has is held, too.
-        routes.push(route(RoutePattern::Regex(String::new()), RouteAuth::Untouched));
+        routes.push(route(RoutePattern::Regex(String::new()), None, RouteAuth::Untouched));
     }
     routes
+}
+
+/// What is matched in the place of a proxied route's pattern: as the project's route does that is written like it.
+pub(super) fn matches(pattern: &RoutePattern, around: &Surroundings<'_>) -> Option<String> {
+    let found = around.found.iter().find(|route| route.pattern().as_ref() == Some(pattern))?;
+    let matched = found.matched().filter(|matched| Route::compile(matched).is_ok());
+    matched.and_then(|_| found.matches.clone())
 }
 
 fn find<'a>(entries: &'a [Entry], name: &str) -> Option<&'a Entry> {

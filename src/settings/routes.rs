@@ -94,9 +94,10 @@ impl Reader<'_> {
         self.check(&pattern, &receive, origin);
         let proxy = route_proxy::read(entries, &pattern, self.file, self.around, self.layers);
         if route_proxy::has_proxy(entries) {
-            return Some(RouteOptions { pattern, kind: RouteKind::Proxy(proxy?) });
+            let matches = route_proxy::matches(&pattern, self.around);
+            return Some(RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy?) });
         }
-        Some(RouteOptions { pattern, kind: RouteKind::Declared(receive) })
+        Some(RouteOptions { pattern, matches: None, kind: RouteKind::Declared(receive) })
     }
 
     /// Compiles the pattern and the templates, as the start will do again.

@@ -71,7 +71,7 @@ impl WebSocketSite {
         let mut servers = Vec::new();
         for options in routes {
             let (RoutePattern::Path(written) | RoutePattern::Regex(written)) = &options.pattern;
-            let route = match Route::compile(&options.pattern) {
+            let route = match Route::compile(&options.matched()) {
                 Ok(route) => route,
                 Err(problem) => {
                     problems.push(problem);

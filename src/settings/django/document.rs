@@ -190,6 +190,9 @@ pub(in super::super) struct AsgiRoute {
     pub(in super::super) path: Option<String>,
     #[serde(default)]
     pub(in super::super) regex: Option<String>,
+    /// What is matched in the place of the pattern, with nested routers.
+    #[serde(default)]
+    pub(in super::super) matches: Option<String>,
     #[serde(default)]
     pub(in super::super) consumer: Option<String>,
     #[serde(default)]
@@ -209,6 +212,11 @@ impl AsgiRoute {
     pub(in super::super) fn pattern(&self) -> Option<RoutePattern> {
         let path = self.path.clone().map(RoutePattern::Path);
         path.or_else(|| self.regex.clone().map(RoutePattern::Regex))
+    }
+
+    /// What is matched.
+    pub(in super::super) fn matched(&self) -> Option<RoutePattern> {
+        self.matches.clone().map(RoutePattern::Regex).or_else(|| self.pattern())
     }
 }
 

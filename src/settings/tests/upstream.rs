@@ -69,6 +69,25 @@ fn the_routes_of_the_project_come_after_those_of_the_file() {
 }
 
 #[test]
+fn routes_of_nested_routers_are_shown_as_written_and_matched_as_channels_does() {
+    let matches = r"\A(?>(?:ws/))(?>/*)(?>(?:told/\Z))";
+    let found = || routes(json!([{"path": "ws/told/", "matches": matches, "auth": "ticket"}]));
+    let written = RoutePattern::Path("ws/told/".to_owned());
+    let proxied = "[[route]]\npath = \"ws/told/\"\nproxy = true\n";
+    let answered = "[[route]]\npath = \"ws/told/\"\n";
+    for (stated, expected) in [("", 1), (proxied, 1), (answered, 2)] {
+        let report = document(&format!("{UPSTREAM}{stated}"), found());
+        assert_eq!(problems(&report), "");
+        assert_eq!(proxies(&report), [("ws/told/".to_owned(), to_upstream(RouteAuth::Ticket))]);
+        let all = report.settings.unwrap().routes;
+        assert!(all.iter().all(|route| route.pattern == written), "{stated}");
+        assert_eq!(all.len(), expected, "{stated}");
+        assert_eq!(all.last().unwrap().matches.as_deref(), Some(matches), "{stated}");
+        assert_eq!(all.last().unwrap().matched(), RoutePattern::Regex(matches.to_owned()));
+    }
+}
+
+#[test]
 fn from_a_pattern_that_cannot_be_matched_on_sockets_are_untouched() {
     let found = routes(json!([
         {"path": "ws/a/", "auth": "ticket"},

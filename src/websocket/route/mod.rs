@@ -201,6 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn nested_routers_are_matched_one_after_the_other() {
+        let route = regex(r"\A(?>(?:ws/))(?>/*)(?>(?i:(?:a(?P<x>\w)?/$|b)|(?s:.+?)(?:b)))");
+        for path in ["ws/ay/", "ws///AY/", "ws/b", "ws/\nyb/x"] {
+            assert!(captured(&route, path).is_some(), "{path:?}");
+        }
+        assert_eq!(captured(&route, "ws//az/"), Some(vec![str("z")]));
+        for path in ["/ws/a/x", "x/ws/b", "ws", "ws/y"] {
+            assert!(captured(&route, path).is_none(), "{path:?}");
+        }
+    }
+
+    #[test]
     fn a_group_that_took_no_part_is_no_argument() {
         let route = regex(r"^ws/(?:(?P<room>\w+)/)?(?P<tail>x)?$");
         assert_eq!(captured(&route, "ws/"), Some(vec![None, None]));

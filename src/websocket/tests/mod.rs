@@ -213,7 +213,7 @@ impl Setup {
 /// A declared route that answers every frame.
 pub(crate) fn declared(path: &str, reply: serde_json::Value) -> RouteOptions {
     let rule = crate::consumer::DeclaredReceive { when: serde_json::Map::new(), reply };
-    RouteOptions { pattern: RoutePattern::Path(path.to_owned()), kind: RouteKind::Declared(vec![rule]) }
+    RouteOptions { pattern: RoutePattern::Path(path.to_owned()), matches: None, kind: RouteKind::Declared(vec![rule]) }
 }
 
 /// A running server.
