@@ -125,7 +125,7 @@ async fn admit(client: &Client, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts)
     };
     let descriptor = client.second_descriptor()?;
     let connected = proxy.connect().await?;
-    let mut target = Uri::from(head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+    let mut target = with_one_slash(head.uri.path_and_query().cloned());
     let (mut value, mut fresh) = (None, None);
     if let Some(ticket) = ticket {
         let (user, redeemed) = handshake::redeem(site, ticket).await?;
@@ -185,6 +185,18 @@ impl Proxy {
             Reason::UnavailableUpstream
         })
     }
+}
+
+/// The target as it goes to Django. Channels drops all leading slashes of a path, as our routes do, but Daphne takes what
+/// stands behind two of them for a host, so that it would see another path than the one that was looked up here.
+fn with_one_slash(target: Option<PathAndQuery>) -> Uri {
+    let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    if target.path().starts_with("//") {
+        let rest = target.as_str().trim_start_matches('/');
+        // It was one, but for some slashes.
+        return Uri::try_from(format!("/{rest}")).unwrap_or_default();
+    }
+    Uri::from(target)
 }
 
 /// `target` with a ticket for the user of `value`, which Django will redeem; and the ticket.

@@ -126,7 +126,7 @@ impl WebSocketSite {
 
     /// The route of `path`, what it leads to, and what it captured.
     pub(super) fn route(&self, path: &str) -> Option<(usize, &Target, Captures)> {
-        match route::find(&self.routes, path) {
+        match route::find(&self.routes, path).ok()? {
             Some((index, captures)) => Some((index, self.targets.get(index)?, captures)),
             None => Some((self.routes.len(), self.elsewhere.as_ref()?, Captures::default())),
         }

@@ -69,11 +69,11 @@ impl Route {
     }
 
     /// What `path`, without its first slashes, captures on this route; `None` where it is not this route's.
-    fn matches(&self, path: &str) -> Option<Captures> {
-        match &self.matcher {
+    fn matches(&self, path: &str) -> Result<Option<Captures>, GaveUp> {
+        Ok(match &self.matcher {
             Matcher::Exact(route) => (route == path).then(Captures::default),
             Matcher::Converted(regex, converters) => {
-                let captures = search(regex, path)?;
+                let Some(captures) = search(regex, path)? else { return Ok(None) };
                 let converted = converters.iter().zip(&self.names).map(|(converter, name)| {
                     let text = captures.name(name)?.as_str();
                     Some(Some(convert(*converter, text)?))
@@ -81,26 +81,42 @@ impl Route {
                 converted.collect()
             }
             Matcher::Searched(regex) => {
-                let captures = search(regex, path)?;
+                let Some(captures) = search(regex, path)? else { return Ok(None) };
                 let texts = self.names.iter().map(|name| captures.name(name).map(|text| text.as_str().to_owned()));
                 Some(texts.map(|text| text.map(Value::Str)).collect())
             }
-        }
+        })
     }
 }
 
+/// A route's regular expression took too long for a path: whose it is, is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GaveUp;
+
 /// The first of `routes` that `path` belongs to, and what it captured. Matches channels, routing.py,
 /// `URLRouter.__call__`: all leading slashes are dropped, then the first match wins.
-pub(crate) fn find<'a>(routes: impl IntoIterator<Item = &'a Route>, path: &str) -> Option<(usize, Captures)> {
+///
+/// # Errors
+///
+/// [`GaveUp`]: the path is to be refused, since a later route may guard it less than its own.
+pub(crate) fn find<'a>(
+    routes: impl IntoIterator<Item = &'a Route>,
+    path: &str,
+) -> Result<Option<(usize, Captures)>, GaveUp> {
     let path = path.trim_start_matches('/');
-    routes.into_iter().enumerate().find_map(|(index, route)| Some((index, route.matches(path)?)))
+    for (index, route) in routes.into_iter().enumerate() {
+        if let Some(captures) = route.matches(path)? {
+            return Ok(Some((index, captures)));
+        }
+    }
+    Ok(None)
 }
 
-fn search<'t>(regex: &Regex, path: &'t str) -> Option<fancy_regex::Captures<'t, str>> {
-    regex.captures(path).unwrap_or_else(|error| {
+fn search<'t>(regex: &Regex, path: &'t str) -> Result<Option<fancy_regex::Captures<'t, str>>, GaveUp> {
+    regex.captures(path).map_err(|error| {
         // Python would search on, without a bound.
-        tracing::warn!(route = regex.as_str(), %error, "a route's regular expression gave up; the route does not match");
-        None
+        tracing::warn!(route = regex.as_str(), %error, "a route's regular expression gave up; the path is refused");
+        GaveUp
     })
 }
 
@@ -125,7 +141,7 @@ mod tests {
     }
 
     fn captured(route: &Route, path: &str) -> Option<Vec<Option<Value>>> {
-        route.matches(path).map(Vec::from)
+        route.matches(path).unwrap().map(Vec::from)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "as in Captures")]
@@ -222,8 +238,16 @@ mod tests {
     #[test]
     fn the_first_route_wins_and_all_leading_slashes_are_dropped() {
         let routes = [path("ws/<slug:room>/"), path("ws/chat/"), regex("^other/")];
-        assert_eq!(find(&routes, "/ws/chat/").unwrap().0, 0);
-        assert_eq!(find(&routes, "///other/1").unwrap().0, 2);
-        assert!(find(&routes, "/nope/").is_none());
+        let found = |path| find(&routes, path).map(|found| found.map(|(index, _)| index));
+        assert_eq!(found("/ws/chat/"), Ok(Some(0)));
+        assert_eq!(found("///other/1"), Ok(Some(2)));
+        assert_eq!(found("/nope/"), Ok(None));
+    }
+
+    #[test]
+    fn a_path_on_which_a_regex_takes_too_long_is_nobodys() {
+        let routes = [regex(r"^(a|b|ab)*(?=c)"), regex("")];
+        assert_eq!(find(&routes, &"ab".repeat(40)), Err(GaveUp), "the second one would take it");
+        assert!(find(&routes, "other").is_ok_and(|found| found.is_some_and(|(index, _)| index == 1)));
     }
 }

@@ -289,3 +289,17 @@ async fn a_fresh_ticket_is_gone_where_django_does_not_accept() {
         .expect("the fresh ticket is still good");
     }
 }
+
+#[tokio::test]
+async fn slashes_at_the_start_name_no_host_for_django() {
+    let (server, django) = beside(|_| {}).await;
+    for (sent, passed) in [
+        ("//x/ws/ticket/?uuid=a", "/x/ws/ticket/?uuid=a"),
+        ("///ws/public/?a=//b", "/ws/public/?a=//b"),
+        ("//x?y", "/x?y"),
+        ("//", "/"),
+    ] {
+        let (_client, asked) = asked(&server, &django, sent, &[]).await;
+        assert_eq!(asked.target(), passed);
+    }
+}
