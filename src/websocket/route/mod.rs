@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_path_on_which_a_regex_takes_too_long_is_nobodys() {
-        let routes = [regex(r"^(a|b|ab)*(?=c)"), regex("")];
+        let routes = [regex(r"^((a|b|ab)(?=[ab]))*\2c$"), regex("")];
         assert_eq!(find(&routes, &"ab".repeat(40)), Err(GaveUp), "the second one would take it");
         assert!(find(&routes, "other").is_ok_and(|found| found.is_some_and(|(index, _)| index == 1)));
     }
