@@ -1,6 +1,7 @@
 """
 Where sluicegate differs from the Python packages on purpose: each difference by its number in the README, shown
-beside Django, which still does what it does.
+beside Django, which still does what it does. 7 is in test_faults.py, 8 in src/access_token/jwks.rs, 10 in test_close.py, 12 in
+test_proxy_frames.py and test_proxy_hold.py.
 """
 
 import json
@@ -204,7 +205,7 @@ def test_9_reads_and_deletes_go_to_the_primary(work, sqlite_files):
         other.stop()
 
 
-def test_10_the_browsable_page_is_answered_as_json(site):
+def test_11_the_browsable_page_is_answered_as_json(site):
     headers = [("Host", "testserver"), ("Accept", "text/html"), bearer(1)]
     assert http_client.send(site.django.address, "GET", TICKET, headers).header("content-type").startswith("text/html")
     answer = http_client.send(site.gate.address, "GET", TICKET, headers)
