@@ -64,9 +64,9 @@ where
     }
     let site = Arc::clone(&shared.site.borrow());
     let websocket = &site.websocket;
-    let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
     request.extensions_mut().insert(Peer::new(connection.peer.ip(), connection.local));
     if websocket::is_upgrade(request.headers()) {
+        let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
         let answer = websocket::answer(Arc::clone(websocket), shared.open, client, connection.permit, request);
         return answer.await.map(Either::Right);
     }

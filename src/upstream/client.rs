@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep_until};
 use tower_service::Service;
 
 use super::{
-    ConnectError, Stream,
+    ConnectError, MAX_HEADERS, Stream,
     server::Server,
     upload::{Source, Upload},
 };
@@ -35,7 +35,6 @@ use super::{
 const IDLE: Duration = Duration::from_millis(1500);
 /// Head and buffered body of an answer.
 const BUFFER: usize = 128 * 1024;
-const MAX_HEADERS: usize = 1000;
 
 /// The connections to one server.
 #[derive(Debug)]

@@ -12,10 +12,7 @@ use tokio::time::timeout;
 use tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 
-use super::{Connected, Forwarding, Lease, Stream};
-
-/// Headers of an answer: hyper needs a number.
-const MAX_HEADERS: usize = 1000;
+use super::{Connected, Forwarding, Lease, MAX_HEADERS, Stream};
 
 /// A handshake as it goes to Django.
 #[derive(Clone)]

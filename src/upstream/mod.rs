@@ -17,6 +17,9 @@ mod stream;
 mod tests;
 mod upload;
 
+/// Headers of an answer: hyper needs a number.
+const MAX_HEADERS: usize = 1000;
+
 pub(crate) use address::Address;
 pub(crate) use ambiguous::Ambiguous;
 pub(crate) use dial::{DialError, Handshake, HandshakeAnswer, OpenUpstream};

@@ -32,6 +32,11 @@ impl CloseFrame {
         Self { code, reason: reason[..end].to_owned() }
     }
 
+    /// The frame that tells the client to connect again: the server behind its socket stops.
+    pub(crate) const fn restart() -> Self {
+        Self { code: Self::SERVICE_RESTART, reason: String::new() }
+    }
+
     /// How a refused handshake is closed where `[websocket] refuse = "close"`: the reason's code is the close reason.
     pub(crate) fn refusal(reason: Reason) -> Self {
         Self::new(refusal_code(reason), reason.code())

@@ -8,7 +8,6 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    hash::{BuildHasher, Hasher, RandomState},
     io::{self, IoSlice},
     sync::Arc,
     task::{Poll, ready},
@@ -21,6 +20,7 @@ use super::{
     codec::{self, Decoder, Event, Violation},
     options::WebSocketOptions,
     outbox::{Outbox, TIMER},
+    random::random_bytes,
     registry::Registration,
     scratch,
 };
@@ -254,7 +254,7 @@ impl OpenSocket {
         if is_stalled || self.awaiting.is_some() {
             return Some(self.fail(CloseFrame::INTERNAL_ERROR, "keepalive ping timeout"));
         }
-        let payload = random_payload();
+        let payload = random_bytes();
         self.awaiting = Some(payload);
         self.outbox.send(codec::ping(&payload));
         self.registration.schedule(self.options.ping_timeout);
@@ -397,10 +397,4 @@ impl OpenSocket {
             Err(error) => Err(error),
         })
     }
-}
-
-/// Four bytes that the peer cannot know before it reads the ping.
-fn random_payload() -> [u8; 4] {
-    let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
-    [a, b, c, d]
 }

@@ -12,6 +12,7 @@ mod options;
 mod origin;
 mod outbox;
 mod proxy;
+mod random;
 mod refusal;
 mod registry;
 mod relay;

@@ -298,7 +298,7 @@ impl StoredHandshake {
 #[async_trait]
 impl Redial for StoredHandshake {
     async fn dial(&self) -> Result<OpenUpstream, RedialError> {
-        let restart = || RedialError::Never(CloseFrame::new(CloseFrame::SERVICE_RESTART, ""));
+        let restart = || RedialError::Never(CloseFrame::restart());
         let site = self.open.current().ok_or(RedialError::NotYet)?;
         let Some(proxy) = self.proxy(&site) else {
             tracing::info!("a held socket cannot go on: its route has changed");

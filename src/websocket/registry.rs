@@ -83,7 +83,7 @@ impl Registry {
             }
         };
         if self.is_closing.load(Ordering::SeqCst) {
-            outbox.close_with(CloseFrame::new(CloseFrame::SERVICE_RESTART, ""));
+            outbox.close_with(CloseFrame::restart());
         }
         #[expect(clippy::cast_possible_truncation, reason = "below SHARDS")]
         Registration { registry: Arc::clone(self), shard: shard_index as u32, index }
@@ -100,7 +100,7 @@ impl Registry {
         for index in 0..SHARDS {
             let outboxes: Vec<_> = self.shard(index).slots.iter().filter_map(|slot| slot.outbox.clone()).collect();
             for outbox in outboxes {
-                outbox.close_with(CloseFrame::new(CloseFrame::SERVICE_RESTART, ""));
+                outbox.close_with(CloseFrame::restart());
             }
         }
     }

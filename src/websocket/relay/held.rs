@@ -11,10 +11,10 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Relay, State, payload, random_bytes, side::Side};
+use super::{Relay, State, payload, side::Side};
 use crate::{
     upstream::{HoldOptions, OpenUpstream},
-    websocket::close::CloseFrame,
+    websocket::{close::CloseFrame, random::random_bytes},
 };
 
 /// The pause before Django is dialled again, which doubles with each attempt.
@@ -126,7 +126,7 @@ async fn dial(redial: Arc<dyn Redial>, deadline: Instant, mut attempt: u32) -> R
             }
         }
     });
-    dialled.await.unwrap_or_else(|_| Redialled::GivenUp(CloseFrame::new(CloseFrame::SERVICE_RESTART, "")))
+    dialled.await.unwrap_or_else(|_| Redialled::GivenUp(CloseFrame::restart()))
 }
 
 /// Between half of it and all of it, so that the sockets of a server that is back do not all come at once.
@@ -154,7 +154,7 @@ impl Relay {
             return;
         }
         tracing::debug!(?how, "a socket is closed because the upstream is away");
-        self.client.close(&payload(&CloseFrame::new(CloseFrame::SERVICE_RESTART, "")));
+        self.client.close(&payload(&CloseFrame::restart()));
         self.state = State::Over;
     }
 

@@ -14,12 +14,7 @@ mod output;
 mod side;
 mod tracker;
 
-use std::{
-    future::poll_fn,
-    hash::{BuildHasher, Hasher, RandomState},
-    sync::Arc,
-    task::Poll,
-};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use self::{
     held::{Lost, Redialled},
@@ -30,17 +25,12 @@ use super::{
     close::CloseFrame,
     options::WebSocketOptions,
     outbox::{Outbox, TIMER},
+    random::random_bytes,
     registry::Registration,
 };
 use crate::upstream::{Lease, Stream};
 
 pub(super) use held::{Hold, Redial, RedialError};
-
-/// Four bytes that nobody knows before they are sent: a mask, or a ping's payload.
-fn random_bytes() -> [u8; 4] {
-    let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
-    [a, b, c, d]
-}
 
 /// One proxied socket.
 pub(super) struct Relay {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     upstream::Stream,
-    websocket::{codec, scratch},
+    websocket::{codec, random::random_bytes, scratch},
 };
 
 const CLOSE: u8 = 8;
@@ -196,7 +196,7 @@ impl Side {
     /// A control frame in the form that this side takes.
     fn control(&self, opcode: u8, payload: &[u8]) -> Vec<u8> {
         match (self.sender, opcode) {
-            (Sender::Server, _) => masked_control(opcode, payload, super::random_bytes()),
+            (Sender::Server, _) => masked_control(opcode, payload, random_bytes()),
             (Sender::Client, PING) => codec::ping(payload).into(),
             (Sender::Client, PONG) => codec::pong(payload).into(),
             (Sender::Client, _) => codec::close_with_payload(payload).into(),
