@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from support import behind  # noqa: E402
 from support import overlay as overlays  # noqa: E402
 from support.django_server import DjangoFork  # noqa: E402
 from support.stack import Servers  # noqa: E402
@@ -65,3 +66,12 @@ def servers(work, fork, sqlite_files):
     servers = Servers(work, fork, sqlite_files)
     yield servers
     servers.stop()
+
+
+@pytest.fixture(scope="module", params=["uvicorn", "daphne"])
+def pair(request, work, fork, redis_server, redis_databases):
+    """Django behind, directly and through sluicegate, for the tests of what is passed on."""
+    cache = overlays.redis_cache(redis_server.url(next(redis_databases)))
+    pair = behind.Pair(work, fork, behind.settings(work, fork, cache), request.param)
+    yield pair
+    pair.stop()

@@ -9,20 +9,12 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from support import behind, overlay
+from support import behind
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-
-
-@pytest.fixture(scope="module", params=["uvicorn", "daphne"])
-def pair(request, work, fork, redis_server, redis_databases):
-    cache = overlay.redis_cache(redis_server.url(next(redis_databases)))
-    pair = behind.Pair(work, fork, behind.settings(work, fork, cache), request.param)
-    yield pair
-    pair.stop()
 
 
 @pytest.fixture

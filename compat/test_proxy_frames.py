@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from support import behind, overlay
+from support import behind
 from support.websocket_client import BINARY, CLOSE, PING, PONG, TEXT, close_payload, frames_until_end
 
 MIB = 1024 * 1024
@@ -19,14 +19,6 @@ DEFLATE = ("Sec-WebSocket-Extensions", "permessage-deflate")
 SIDES = ["django", "sluicegate"]
 # The largest message that each server takes.
 LARGEST = {"uvicorn": 16 * MIB, "daphne": MIB}
-
-
-@pytest.fixture(scope="module", params=["uvicorn", "daphne"])
-def pair(request, work, fork, redis_server, redis_databases):
-    cache = overlay.redis_cache(redis_server.url(next(redis_databases)))
-    pair = behind.Pair(work, fork, behind.settings(work, fork, cache), request.param)
-    yield pair
-    pair.stop()
 
 
 # What Daphne itself cannot: it keeps all that a client does not take, and refuses to send more than it would read.

@@ -20,14 +20,6 @@ STACKS = ["ticket", "session", "public"]
 DEFLATE = ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
 
 
-@pytest.fixture(scope="module", params=["uvicorn", "daphne"])
-def pair(request, work, fork, redis_server, redis_databases):
-    cache = overlay.redis_cache(redis_server.url(next(redis_databases)))
-    pair = behind.Pair(work, fork, behind.settings(work, fork, cache), request.param)
-    yield pair
-    pair.stop()
-
-
 def headers_for(pair, stack, *headers):
     """With a session's cookie where one is needed, in the one header that browsers send."""
     if stack != "session":

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from support import behind, overlay
+from support import behind
 from support.http_client import exchange, read_answer
 
 # What may differ of an answer: its framing, which is between neighbours, and the clock.
@@ -24,14 +24,6 @@ SEEN = {
     "content-length": "a body that came in chunks is passed on in chunks; its length is compared by what the view read",
 }
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module", params=["uvicorn", "daphne"])
-def pair(request, work, fork, redis_server, redis_databases):
-    cache = overlay.redis_cache(redis_server.url(next(redis_databases)))
-    pair = behind.Pair(work, fork, behind.settings(work, fork, cache), request.param)
-    yield pair
-    pair.stop()
 
 
 def comparable(answer):
