@@ -10,7 +10,11 @@ use async_trait::async_trait;
 
 pub(crate) use connection::{Close, Connection, ConnectionState, Outlet};
 pub(crate) use declared::compile;
-pub(crate) use options::{DeclaredReceive, RouteKind, RouteOptions, RoutePattern, RustConsumer};
+pub(crate) use options::{
+    AskOptions, AskSettings, AskUrl, DeclaredAction, DeclaredClose, DeclaredEvent, DeclaredOptions, DeclaredOutput,
+    DeclaredReceive, FrameKind, OnError, OutboxOptions, RouteKind, RouteOptions, RoutePattern, RustConsumer,
+    SlowClient,
+};
 
 /// What a route leads to: makes a consumer for each socket, as `Consumer.as_asgi()` does.
 pub(crate) trait Application: Send + Sync {

@@ -1,9 +1,9 @@
 //! `[[route]]`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::Application;
-use crate::upstream::ProxyOptions;
+use crate::{secret::Secret, upstream::ProxyOptions};
 
 /// One WebSocket route, in the order in which routes are tried.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub(crate) struct RouteOptions {
     /// The regular expression that is matched in the place of `pattern`, which is then only shown.
     pub(crate) matches: Option<String>,
     pub(crate) kind: RouteKind,
+    /// What waits for a client that reads slowly. Not for proxied routes.
+    pub(crate) outbox: OutboxOptions,
 }
 
 impl RouteOptions {
@@ -35,8 +37,8 @@ pub(crate) enum RoutePattern {
 pub(crate) enum RouteKind {
     /// A consumer written in Rust.
     Rust(RustConsumer),
-    /// `[route.receive]`; empty: frames are accepted and ignored.
-    Declared(Vec<DeclaredReceive>),
+    /// A consumer of a few lines of TOML.
+    Declared(DeclaredOptions),
     /// `proxy`: Django's own consumer, behind us.
     Proxy(ProxyOptions),
 }
@@ -61,11 +63,170 @@ impl fmt::Debug for RustConsumer {
     }
 }
 
-/// One `[[route.receive]]`: the first whose `when` fits the frame counts.
-#[derive(Clone, Debug)]
+/// What may wait to be sent to one client, and what happens beyond that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxOptions {
+    /// `queue_messages`. Default: 1024.
+    pub messages: usize,
+    /// `queue_bytes`. A single message is always taken, however long it is. Default: 4 MiB.
+    pub bytes: usize,
+    /// `slow_client`. Default: close.
+    pub policy: SlowClient,
+}
+
+impl Default for OutboxOptions {
+    fn default() -> Self {
+        Self { messages: 1024, bytes: 4 * 1024 * 1024, policy: SlowClient::Close }
+    }
+}
+
+/// `slow_client`: what happens to a client for which too much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowClient {
+    /// `"close"`: what waits is dropped, and the socket closed with 1013.
+    #[default]
+    Close,
+    /// `"drop_oldest"`: the oldest events that wait make room.
+    DropOldest,
+    /// `"latest"`: of each type of event only the latest waits, from the first that has to wait.
+    Latest,
+}
+
+/// A declared route. All texts may be templates: JSON whose texts may hold `{{ expressions }}`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeclaredOptions {
+    /// `groups`: joined when admitted, left when closed.
+    pub(crate) groups: Vec<String>,
+    /// `[[route.receive]]`: the first whose conditions fit the frame counts. None: frames are accepted and ignored.
+    pub(crate) receive: Vec<DeclaredReceive>,
+    /// `[route.events."chat.message"]`.
+    pub(crate) events: Vec<DeclaredEvent>,
+    /// `[route.on_connect]`: when the groups are joined.
+    pub(crate) on_connect: Option<DeclaredAction>,
+    /// `[route.on_disconnect]`: before the groups are left. Without `reply` and `close`.
+    pub(crate) on_disconnect: Option<DeclaredAction>,
+    /// `[route.ask]`.
+    pub(crate) ask: Option<AskOptions>,
+    /// `on_error`.
+    pub(crate) on_error: OnError,
+}
+
+/// `on_error`: what a frame or event that cannot be handled does to its socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnError {
+    /// `"ignore"`: counted and logged, and the socket lives.
+    #[default]
+    Ignore,
+    /// `"close"`: it is closed with 1011 besides, as Daphne does after an exception in a consumer.
+    Close,
+}
+
+/// One `[[route.receive]]`.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct DeclaredReceive {
-    /// These keys of the frame's JSON have these values; empty: every frame.
+    /// `when`: these keys of the frame's JSON have these values; empty: every frame.
     pub(crate) when: serde_json::Map<String, serde_json::Value>,
-    /// The template of the answer: JSON whose texts may hold `{{ expressions }}`.
-    pub(crate) reply: serde_json::Value,
+    /// `frame`.
+    pub(crate) frame: FrameKind,
+    /// `ask = true`: `[route.ask]`'s view says what to do.
+    pub(crate) ask: bool,
+    pub(crate) action: DeclaredAction,
+}
+
+/// `frame`: which frames a rule is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum FrameKind {
+    #[default]
+    Any,
+    /// `"text"`.
+    Text,
+    /// `"binary"`.
+    Binary,
+}
+
+/// What is done, in this order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeclaredAction {
+    /// `group_send`: the group.
+    pub(crate) group_send: Option<String>,
+    /// `channel_send`: the channel, such as that of a worker.
+    pub(crate) channel_send: Option<String>,
+    /// `event`: what is sent to them.
+    pub(crate) event: Option<serde_json::Value>,
+    /// `reply`, `reply_text` or `reply_bytes`.
+    pub(crate) reply: Option<DeclaredOutput>,
+    /// `close`.
+    pub(crate) close: Option<DeclaredClose>,
+}
+
+/// A message to the client.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum DeclaredOutput {
+    /// `send`, `reply`: JSON, as `json.dumps` writes it.
+    Json(serde_json::Value),
+    /// `send_text`, `reply_text`: the text as it is.
+    Text(String),
+    /// `send_bytes`, `reply_bytes`: a binary message.
+    Bytes(String),
+}
+
+/// `close = 4001`, or `close = { code = 4001, reason = "..." }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeclaredClose {
+    pub(crate) code: u16,
+    /// No template.
+    pub(crate) reason: String,
+}
+
+/// One `[route.events."..."]`.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredEvent {
+    /// The event's `type`, as written. Found as Channels finds a handler: `chat.message` and `chat_message` are one.
+    pub(crate) event_type: String,
+    /// `except`: the channel name of the one member that does not get it.
+    pub(crate) except: Option<String>,
+    /// `send`, `send_text` or `send_bytes`.
+    pub(crate) send: Option<DeclaredOutput>,
+    /// `close`.
+    pub(crate) close: Option<DeclaredClose>,
+}
+
+/// `[route.ask]`: a Django view that decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AskOptions {
+    /// `url`: a path on `[upstream]`, or a whole URL.
+    pub(crate) url: AskUrl,
+    /// `on`: asked when a socket connects.
+    pub(crate) on_connect: bool,
+    /// `on`: told when it has ended.
+    pub(crate) on_disconnect: bool,
+    /// `timeout`. Default: 3 s.
+    pub(crate) timeout: Duration,
+    /// `forward_headers`: which of the handshake's headers the view is given, in lower case.
+    pub(crate) forward_headers: Vec<String>,
+}
+
+/// Where a view is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AskUrl {
+    /// On `[upstream]`; sluicegate itself answers 404 there.
+    Path(String),
+    /// Anywhere: `http://` or `https://`.
+    Url(String),
+}
+
+/// `[ask]`: what the views of all routes have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct AskSettings {
+    /// `key`: what questions are signed with. Default: `SECRET_KEY`.
+    pub(crate) key: Option<Secret>,
+    /// `max_open`: how many questions are open at a time. Default: 100.
+    pub(crate) max_open: usize,
+}
+
+impl Default for AskSettings {
+    fn default() -> Self {
+        Self { key: None, max_open: 100 }
+    }
 }

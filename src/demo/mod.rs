@@ -11,7 +11,7 @@ use crate::{
     access_token::{AccessTokenOptions, Verifier},
     app::HttpSite,
     cache::throttle::InProcessThrottleStore,
-    consumer::{RouteKind, RouteOptions, RoutePattern, RustConsumer},
+    consumer::{OutboxOptions, RouteKind, RouteOptions, RoutePattern, RustConsumer},
     http::{HttpOptions, HttpParts, HttpState, Middleware, router},
     server::{LimitOptions, ServerOptions, Site},
     settings::stock_ticket_view,
@@ -38,6 +38,7 @@ pub(crate) async fn build(
         pattern: RoutePattern::Path("ws/chat/<str:room>/".to_owned()),
         matches: None,
         kind: RouteKind::Rust(RustConsumer::new(chat::Chat::default())),
+        outbox: OutboxOptions::default(),
     }];
     let websocket = WebSocketSite::build(
         websocket,

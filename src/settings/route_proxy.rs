@@ -14,7 +14,7 @@ use super::{
     upstream::{self, UpstreamSettings},
 };
 use crate::{
-    consumer::{RouteKind, RouteOptions, RoutePattern},
+    consumer::{OutboxOptions, RouteKind, RouteOptions, RoutePattern},
     upstream::{HoldOptions, ProxyOptions, RouteAuth, UpstreamOptions},
     websocket::Route,
 };
@@ -199,7 +199,7 @@ pub(super) fn of_django(around: &Surroundings<'_>, stated: &[RouteOptions], laye
     let hold = around.upstream.hold;
     let route = |pattern, matches, auth| {
         let proxy = ProxyOptions { upstream: None, auth, hold };
-        RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy) }
+        RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy), outbox: OutboxOptions::default() }
     };
     // One that is answered here may be written like it, and yet match fewer paths.
     let is_covered = |pattern: &RoutePattern, matches: &Option<String>| {

@@ -11,7 +11,10 @@ use super::{
     toml_file::{Entry, Node, NodeValue},
 };
 use crate::{
-    consumer::{DeclaredReceive, RouteKind, RouteOptions, RoutePattern, compile},
+    consumer::{
+        DeclaredAction, DeclaredOptions, DeclaredOutput, DeclaredReceive, OutboxOptions, RouteKind, RouteOptions,
+        RoutePattern, compile,
+    },
     websocket::Route,
 };
 
@@ -91,17 +94,19 @@ impl Reader<'_> {
                 return None;
             }
         };
-        self.check(&pattern, &receive, origin);
+        let declared = DeclaredOptions { receive, ..DeclaredOptions::default() };
+        self.check(&pattern, &declared, origin);
+        let outbox = OutboxOptions::default();
         let proxy = route_proxy::read(entries, &pattern, self.file, self.around, self.layers);
         if route_proxy::has_proxy(entries) {
             let matches = route_proxy::matches(&pattern, self.around);
-            return Some(RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy?) });
+            return Some(RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy?), outbox });
         }
-        Some(RouteOptions { pattern, matches: None, kind: RouteKind::Declared(receive) })
+        Some(RouteOptions { pattern, matches: None, kind: RouteKind::Declared(declared), outbox })
     }
 
     /// Compiles the pattern and the templates, as the start will do again.
-    fn check(&mut self, pattern: &RoutePattern, receive: &[DeclaredReceive], origin: &Origin) {
+    fn check(&mut self, pattern: &RoutePattern, declared: &DeclaredOptions, origin: &Origin) {
         let (RoutePattern::Path(text) | RoutePattern::Regex(text)) = pattern;
         let rest = match pattern {
             RoutePattern::Path(path) => path.strip_prefix('/').map(str::to_owned),
@@ -118,7 +123,7 @@ impl Reader<'_> {
             self.layers.problems.push(Problem::new(Code::Route, sentence).at(origin).mend(mend));
         }
         let sentences = match Route::compile(pattern) {
-            Ok(route) => compile(text, route.names(), receive).err().unwrap_or_default(),
+            Ok(route) => compile(text, route.names(), declared).err().unwrap_or_default(),
             Err(sentence) => vec![sentence],
         };
         for sentence in sentences {
@@ -139,7 +144,11 @@ impl Reader<'_> {
             }
         };
         match find(entries, "reply") {
-            Some(entry) => Some(DeclaredReceive { when, reply: entry.node.to_json() }),
+            Some(entry) => {
+                let reply = Some(DeclaredOutput::Json(entry.node.to_json()));
+                let action = DeclaredAction { reply, ..DeclaredAction::default() };
+                Some(DeclaredReceive { when, action, ..DeclaredReceive::default() })
+            }
             None if entries.iter().any(|entry| RECEIVE_LATER.contains(&entry.name.as_str())) => None,
             None => {
                 self.report(

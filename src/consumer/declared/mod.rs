@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use minijinja::value::Value as Jinja;
 
-use super::{Application, Close, Connection, Consumer, DeclaredReceive, Frame};
+use super::{Application, Close, Connection, Consumer, DeclaredOptions, DeclaredOutput, Frame};
 use crate::python::{Value, json};
 use template::{Template, TemplateError, Templates};
 
@@ -46,20 +46,24 @@ struct Rule {
     reply: Template,
 }
 
-/// Compiles the `[[route.receive]]` of the route `route`, whose groups are called `captures`, and checks their names.
+/// Compiles a declared route, `route`, whose groups are called `captures`, and checks their names.
 ///
 /// # Errors
 ///
 /// A sentence for each text that is no template and each name that a template cannot know.
-pub(crate) fn compile(route: &str, captures: &[String], rules: &[DeclaredReceive]) -> Result<Declared, Vec<String>> {
+pub(crate) fn compile(route: &str, captures: &[String], options: &DeclaredOptions) -> Result<Declared, Vec<String>> {
     let mut problems = Vec::new();
     let mut templates = Templates::new();
     let known: Vec<&str> = captures.iter().map(String::as_str).chain(NAMES).collect();
-    let rules = rules
+    let rules = options
+        .receive
         .iter()
-        .map(|rule| Rule {
-            when: rule.when.iter().map(|(key, value)| (key.clone(), values::from_json(value))).collect(),
-            reply: templates.compile(&rule.reply, &known, &mut problems),
+        .filter_map(|rule| {
+            let Some(DeclaredOutput::Json(reply)) = &rule.action.reply else { return None };
+            Some(Rule {
+                when: rule.when.iter().map(|(key, value)| (key.clone(), values::from_json(value))).collect(),
+                reply: templates.compile(reply, &known, &mut problems),
+            })
         })
         .collect();
     for name in &templates.names {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    consumer::{ConnectionState, Outlet},
+    consumer::{ConnectionState, DeclaredAction, DeclaredReceive, Outlet},
     user::UserId,
 };
 
@@ -23,11 +23,16 @@ impl Outlet for Sent {
 
 #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn rule(when: serde_json::Value, reply: serde_json::Value) -> DeclaredReceive {
-    DeclaredReceive { when: when.as_object().unwrap().clone(), reply }
+    let action = DeclaredAction { reply: Some(DeclaredOutput::Json(reply)), ..DeclaredAction::default() };
+    DeclaredReceive { when: when.as_object().unwrap().clone(), action, ..DeclaredReceive::default() }
+}
+
+fn options(rules: &[DeclaredReceive]) -> DeclaredOptions {
+    DeclaredOptions { receive: rules.to_vec(), ..DeclaredOptions::default() }
 }
 
 fn declared(rules: &[DeclaredReceive]) -> Declared {
-    compile("ws/<str:room>/<int:number>/", &["room".to_owned(), "number".to_owned()], rules).unwrap()
+    compile("ws/<str:room>/<int:number>/", &["room".to_owned(), "number".to_owned()], &options(rules)).unwrap()
 }
 
 fn connection() -> Connection {
@@ -174,22 +179,25 @@ fn errors_never_show_what_the_client_sent() {
 
 #[test]
 fn mistakes_are_found_when_settings_are_read() {
-    let problems =
-        |reply| compile("ws/<room>/", &["room".to_owned()], &[rule(json!({}), reply)]).unwrap_err().join("\n");
+    let problems = |reply| {
+        compile("ws/<room>/", &["room".to_owned()], &options(&[rule(json!({}), reply)])).unwrap_err().join("\n")
+    };
     assert!(problems(json!("{{ contnet.message }}")).contains("did you mean `content`?"));
     assert!(problems(json!(["{{ roam }}"])).contains("did you mean `room`?"));
     assert!(problems(json!({"a": "{{ 1 + }}"})).contains("is no template"));
     assert!(problems(json!("{% if %}")).contains("is no template"));
     assert!(problems(json!("{{ text|nosuchfilter }} x")).contains("nosuchfilter"));
     assert!(problems(json!("{{ text|nosuchfilter }}")).contains("nosuchfilter"));
-    assert!(compile("ws/", &[], &[rule(json!({}), json!("{% for x in range(3) %}{{ x }}{% endfor %}"))]).is_ok());
+    assert!(
+        compile("ws/", &[], &options(&[rule(json!({}), json!("{% for x in range(3) %}{{ x }}{% endfor %}"))])).is_ok()
+    );
 }
 
 #[test]
 fn what_is_sliced_is_given_and_checked() {
     assert_eq!(reply(json!("{{ text[:3] }}"), "hello").unwrap(), r#""hel""#);
     assert_eq!(reply(json!("{{ content.message[:3] }}!"), r#"{"message": "hello"}"#).unwrap(), r#""hel!""#);
-    let problems = compile("ws/", &[], &[rule(json!({}), json!("{{ nosuch[:3] }}"))]).unwrap_err().join("\n");
+    let problems = compile("ws/", &[], &options(&[rule(json!({}), json!("{{ nosuch[:3] }}"))])).unwrap_err().join("\n");
     assert!(problems.contains("know no `nosuch`"), "{problems}");
 }
 

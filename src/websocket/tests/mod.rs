@@ -33,7 +33,10 @@ use tokio::{
 
 use super::{OpenSockets, WebSocketOptions, WebSocketSite, route::Route};
 use crate::{
-    consumer::{Application, RouteKind, RouteOptions, RoutePattern},
+    consumer::{
+        Application, DeclaredAction, DeclaredOptions, DeclaredOutput, DeclaredReceive, OutboxOptions, RouteKind,
+        RouteOptions, RoutePattern,
+    },
     python::{self, Value},
     server::{LimitOptions, Server, ServerOptions, Site},
     ticket::{Ticket, TicketStore, TicketStoreError},
@@ -212,8 +215,15 @@ impl Setup {
 
 /// A declared route that answers every frame.
 pub(crate) fn declared(path: &str, reply: serde_json::Value) -> RouteOptions {
-    let rule = crate::consumer::DeclaredReceive { when: serde_json::Map::new(), reply };
-    RouteOptions { pattern: RoutePattern::Path(path.to_owned()), matches: None, kind: RouteKind::Declared(vec![rule]) }
+    let reply = Some(DeclaredOutput::Json(reply));
+    let rule =
+        DeclaredReceive { action: DeclaredAction { reply, ..DeclaredAction::default() }, ..DeclaredReceive::default() };
+    RouteOptions {
+        pattern: RoutePattern::Path(path.to_owned()),
+        matches: None,
+        kind: RouteKind::Declared(DeclaredOptions { receive: vec![rule], ..DeclaredOptions::default() }),
+        outbox: OutboxOptions::default(),
+    }
 }
 
 /// A running server.
