@@ -19,7 +19,7 @@
 //! cache/         Django's cache, byte for byte: key, value, pickle; then each backend
 //! channel_layer/ what channels_redis does: names, messages, Redis, pub/sub, in memory
 //! websocket/     one client connection: scope, route, handshake, connection, close
-//! consumer/      what stands behind a socket
+//! consumer/      what stands behind a socket: the trait, and its kinds
 //! upstream/      Django behind us: its servers, HTTP passed through, its sockets dialled
 //! redis/         one connection from Django's location forms
 //! database/      pools of the three engines
@@ -29,15 +29,16 @@
 //! ```
 //!
 //! Dependencies point one way: `cli -> demo -> app -> server -> http, websocket -> consumer, upstream -> access_token,
-//! user, ticket -> cache -> redis, database -> python`. `settings` fills in the option types of all, and none of them reads it.
+//! user, ticket, channel_layer -> cache -> redis, database -> python`. `settings` fills in the option types of all, and none of them reads it.
 //!
 //! # Two journeys
 //!
 //! *HTTP request -> ticket*: header -> raw token -> verified claims -> user row -> new ticket -> cache entry (600 s) ->
 //! `{"uuid": ...}`.
 //!
-//! *Handshake -> admitted -> frames*: upgrade request -> scope -> route -> origin and limits -> ticket redeemed -> user
-//! row -> accepted -> consumer -> frames until it ends.
+//! *Handshake -> admitted -> frames and events*: upgrade request -> scope -> route -> origin and limits -> ticket redeemed
+//! -> user row -> consumer asked, groups joined -> accepted -> frames and the channel layer's events until it ends ->
+//! groups left.
 
 mod access_token;
 mod app;
@@ -45,7 +46,7 @@ mod cache;
 mod causes;
 pub mod channel_layer;
 pub mod cli;
-mod consumer;
+pub mod consumer;
 mod database;
 mod demo;
 mod http;

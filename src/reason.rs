@@ -36,6 +36,16 @@ pub enum Reason {
     UnavailableDatabase,
     /// The channel layer did not answer in time.
     UnavailableLayer,
+    /// The consumer did not accept the handshake.
+    ConsumerRefused,
+    /// The consumer failed.
+    ConsumerFailed,
+    /// The path makes a group name that Channels refuses.
+    GroupInvalid,
+    /// The asked view did not let the socket in.
+    AskRefused,
+    /// The asked view did not answer in time, or not as it should.
+    AskFailed,
     /// No server of `[upstream]` accepts a connection.
     UnavailableUpstream,
     /// Django did not accept the handshake: its own status reaches the client.
@@ -50,7 +60,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::TicketMissing,
         Self::TicketMalformed,
         Self::TicketInvalid,
@@ -65,6 +75,11 @@ impl Reason {
         Self::UnavailableCache,
         Self::UnavailableDatabase,
         Self::UnavailableLayer,
+        Self::ConsumerRefused,
+        Self::ConsumerFailed,
+        Self::GroupInvalid,
+        Self::AskRefused,
+        Self::AskFailed,
         Self::UnavailableUpstream,
         Self::UpstreamRefused,
         Self::UpstreamFailed,
@@ -90,6 +105,11 @@ impl Reason {
             Self::UnavailableCache => "unavailable_cache",
             Self::UnavailableDatabase => "unavailable_database",
             Self::UnavailableLayer => "unavailable_layer",
+            Self::ConsumerRefused => "consumer_refused",
+            Self::ConsumerFailed => "consumer_failed",
+            Self::GroupInvalid => "group_invalid",
+            Self::AskRefused => "ask_refused",
+            Self::AskFailed => "ask_failed",
             Self::UnavailableUpstream => "unavailable_upstream",
             Self::UpstreamRefused => "upstream_refused",
             Self::UpstreamFailed => "upstream_failed",
@@ -120,6 +140,13 @@ impl Reason {
                 "The database does not answer, and the ticket is used up. Try again later, with a new ticket."
             }
             Self::UnavailableLayer => "The channel layer does not answer. Try again later.",
+            Self::ConsumerRefused => "The consumer does not accept this WebSocket.",
+            Self::ConsumerFailed => "The consumer failed.",
+            Self::GroupInvalid => "A name in the path has characters or a length that a group cannot have.",
+            Self::AskRefused => "The application does not let this user in here.",
+            Self::AskFailed => {
+                "The application did not say whether to let this user in. Try again later, with a new ticket."
+            }
             Self::UnavailableUpstream => "The application server cannot be reached. Try again later.",
             Self::UpstreamRefused => "The application does not accept this WebSocket.",
             Self::UpstreamFailed => "The application server's answer cannot be read.",

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     access_token::{KeyError, Verifier},
     cache::throttle::{self, InProcessThrottleStore, ThrottleStore},
+    channel_layer::ChannelLayer,
     consumer::RouteKind,
     http::{HttpParts, HttpState, PatternError, router},
     server::Site,
@@ -19,7 +20,7 @@ use crate::{
     ticket::{self, TicketStore, TicketStoreError},
     upstream::{Forwarding, Upstream},
     user::{self, UserOpenError, UserStore},
-    websocket::WebSocketSite,
+    websocket::{WebSocketParts, WebSocketSite},
 };
 
 /// A part of the settings that turned out not to work when it was tried.
@@ -61,6 +62,8 @@ pub(crate) struct Parts {
     pub(crate) tickets: Arc<dyn TicketStore>,
     pub(crate) throttles: Arc<dyn ThrottleStore>,
     pub(crate) verifier: Arc<Verifier>,
+    /// Where a route needs it.
+    pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
 }
 
 /// Opens the database and the cache and parses the keys. `refused_login` is told when a login is refused later on.
@@ -75,7 +78,13 @@ pub(crate) async fn open_parts(
     let verifier = Arc::new(Verifier::new(settings.access_token.clone())?);
     let Some(Admission { user, database, cache }) = &settings.admission else {
         let throttles = Arc::new(InProcessThrottleStore::default());
-        return Ok(Parts { users: Arc::new(NoAdmission), tickets: Arc::new(NoAdmission), throttles, verifier });
+        return Ok(Parts {
+            users: Arc::new(NoAdmission),
+            tickets: Arc::new(NoAdmission),
+            throttles,
+            verifier,
+            layer: None,
+        });
     };
     let mut users = user::open(user, database).await?;
     let mut tickets = ticket::open(cache)?;
@@ -85,7 +94,7 @@ pub(crate) async fn open_parts(
         users = Arc::new(WatchedUsers::new(users, Arc::clone(refused_login)));
         tickets = Arc::new(WatchedTickets::new(tickets, Arc::clone(refused_login)));
     }
-    Ok(Parts { users, tickets, throttles, verifier })
+    Ok(Parts { users, tickets, throttles, verifier, layer: None })
 }
 
 impl Parts {
@@ -99,16 +108,16 @@ impl Parts {
         let upstream = settings.upstream.map(Upstream::start);
         let ssl_header = settings.http.secure_proxy_ssl_header.as_ref().map(|(name, _)| name.as_str());
         let forwarding = Arc::new(Forwarding::new(settings.server.limits.trusted_proxies.clone(), ssl_header));
-        let websocket = WebSocketSite::build(
-            settings.websocket,
-            settings.server.limits,
-            &settings.routes,
-            Arc::clone(&self.tickets),
-            Arc::clone(&self.users),
-            upstream.clone(),
-            Arc::clone(&forwarding),
-        )
-        .map_err(OpenSiteError::Routes)?;
+        let parts = WebSocketParts {
+            options: settings.websocket,
+            limits: settings.server.limits,
+            tickets: Arc::clone(&self.tickets),
+            users: Arc::clone(&self.users),
+            upstream: upstream.clone(),
+            forwarding: Arc::clone(&forwarding),
+            layer: self.layer,
+        };
+        let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;
         let http = HttpState::new(HttpParts {
             options: settings.http,
             verifier: self.verifier,

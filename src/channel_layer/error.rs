@@ -30,6 +30,9 @@ pub enum ChannelLayerError {
     /// In the pub/sub layer, only channels of this process can join a group.
     #[error("You can only call group_add() on channels that exist in-process.")]
     NotInProcess,
+    /// The project has no channel layer.
+    #[error("there is no channel layer: see CHANNEL_LAYERS, or [channel_layer]")]
+    NotConfigured,
     /// What carries the layer did not answer. The operation may have been carried out, or not.
     #[error("the channel layer did not answer")]
     Unavailable(#[source] Unavailable),

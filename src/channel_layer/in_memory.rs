@@ -13,6 +13,7 @@ use super::{
     ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, Sink,
     capacity::Capacities,
     inbox::{Channel, Inbox, Reports},
+    message::Message,
     names::{require_valid_channel_name, require_valid_group_name},
     naming::Naming,
     serializer::is_reserved,
@@ -96,7 +97,7 @@ impl ChannelLayer for InMemoryChannelLayer {
             return Err(ChannelLayerError::ReservedKey);
         }
         if channel.contains('!') {
-            self.inbox.deliver(&[channel.to_owned()], &[], &Arc::new(message.clone()));
+            self.inbox.deliver(&[channel.to_owned()], &[], &Arc::new(Message::new(message.clone(), message.weight())));
             return Ok(());
         }
         let mut plain = self.plain();
@@ -117,7 +118,7 @@ impl ChannelLayer for InMemoryChannelLayer {
             }
         }
         if let Some(group) = self.inbox.group(group) {
-            self.inbox.deliver_to(&group, &Arc::new(message.clone()));
+            self.inbox.deliver_to(&group, &Arc::new(Message::new(message.clone(), message.weight())));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Sink, counters::Tally, naming::Naming, value::Value};
+use super::{Sink, counters::Tally, message::Message, naming::Naming};
 
 /// One table for a layer. It is in memory alone: what Redis has to know of it is the layer's affair.
 pub(super) struct Inbox {
@@ -218,7 +218,7 @@ impl Inbox {
     ///
     /// A channel that is named and is also in a group that is named gets one copy. A name twice is two copies, as with
     /// channels_redis.
-    pub(super) fn deliver(&self, names: &[String], before: &[String], message: &Arc<Value>) {
+    pub(super) fn deliver(&self, names: &[String], before: &[String], message: &Arc<Message>) {
         let (mut found, earlier);
         {
             let table = lock(&self.table);
@@ -254,13 +254,13 @@ impl Inbox {
     }
 
     /// Hands `message` to all members of `group`.
-    pub(super) fn deliver_to(&self, group: &Group, message: &Arc<Value>) {
+    pub(super) fn deliver_to(&self, group: &Group, message: &Arc<Message>) {
         self.tally.received.add(1);
         self.hand_over(group.members().into_iter(), message);
     }
 
     /// No lock is held here, so that a sink may call back.
-    fn hand_over(&self, sinks: impl Iterator<Item = (u128, Arc<dyn Sink>)>, message: &Arc<Value>) {
+    fn hand_over(&self, sinks: impl Iterator<Item = (u128, Arc<dyn Sink>)>, message: &Arc<Message>) {
         let mut copies = 0;
         for (_, sink) in sinks {
             // A fault of one channel's must not end everybody's receiving.
@@ -375,14 +375,14 @@ fn remove<K: Eq + Hash, V>(map: &mut HashMap<K, V>, key: &K) -> Option<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel_layer::tests::Mailbox;
+    use crate::channel_layer::{Value, tests::Mailbox};
 
     fn inbox() -> Arc<Inbox> {
         Inbox::new(Naming::queues(1, 1, 1), Reports::Groups)
     }
 
-    fn message() -> Arc<Value> {
-        Arc::new(Value::map([("type", "x".into())]))
+    fn message() -> Arc<Message> {
+        Arc::new(Message::new(Value::map([("type", "x".into())]), 1))
     }
 
     #[test]
@@ -444,7 +444,7 @@ mod tests {
     fn a_sink_may_close_its_channel_while_it_gets_a_message() {
         struct Closing(Mutex<Option<Channel>>);
         impl Sink for Closing {
-            fn deliver(&self, _: &Arc<Value>) {
+            fn deliver(&self, _: &Arc<Message>) {
                 drop(lock(&self.0).take());
             }
         }
@@ -461,7 +461,7 @@ mod tests {
     fn a_sink_that_panics_takes_no_message_from_others() {
         struct Panicking;
         impl Sink for Panicking {
-            fn deliver(&self, _: &Arc<Value>) {
+            fn deliver(&self, _: &Arc<Message>) {
                 panic!("on purpose");
             }
         }

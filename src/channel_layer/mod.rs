@@ -24,6 +24,7 @@ mod fernet;
 mod in_memory;
 mod inbox;
 mod json;
+mod message;
 mod msgpack;
 mod names;
 mod naming;
@@ -44,6 +45,7 @@ pub use capacity::ChannelPattern;
 pub use counters::Counters;
 pub use error::{ChannelLayerError, Unavailable};
 pub use inbox::Channel;
+pub use message::Message;
 pub use options::{ChannelLayerOptions, Host, LayerBackend, SerializerFormat};
 pub use value::Value;
 
@@ -51,7 +53,7 @@ pub use value::Value;
 pub trait Sink: Send + Sync {
     /// A message for the channel, which its other receivers share. To be taken at once: everybody else's messages wait
     /// meanwhile.
-    fn deliver(&self, message: &Arc<Value>);
+    fn deliver(&self, message: &Arc<Message>);
 }
 
 /// A member of a channel layer, with the methods of Channels' `BaseChannelLayer`. In place of `receive`, each channel

@@ -44,6 +44,18 @@ impl Value {
         }
     }
 
+    /// About how many bytes it takes in a message.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Nil | Self::Bool(_) | Self::LoneSurrogates => 1,
+            Self::Int(_) | Self::Float(_) => 9,
+            Self::Str(text) => 5 + text.len(),
+            Self::Bytes(bytes) | Self::Ext(_, bytes) => 5 + bytes.len(),
+            Self::Array(items) => 5 + items.iter().map(Self::weight).sum::<usize>(),
+            Self::Map(entries) => 5 + entries.iter().map(|(key, value)| key.weight() + value.weight()).sum::<usize>(),
+        }
+    }
+
     /// The text of a `str`.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {

@@ -2,21 +2,28 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{python::Value, user::UserId};
+use super::SharedFrame;
+use crate::{
+    channel_layer::{self, Channel, ChannelLayer, ChannelLayerError, Sink},
+    python::Value,
+    user::UserId,
+};
 
-/// Where a consumer's messages go: an open socket, or a test.
-pub(crate) trait Outlet: Send + Sync {
+/// Where a consumer's messages go, and its events come from: an open socket, or a test.
+pub(crate) trait Outlet: Sink {
     /// Queues a text message. Dropped if the socket is closing.
     fn send_text(&self, text: &str);
     /// Queues a binary message. Dropped if the socket is closing.
     fn send_bytes(&self, bytes: &[u8]);
+    /// Queues a message that other sockets send, too.
+    fn send_shared(&self, frame: &SharedFrame);
     /// Closes after what is queued. The first close counts.
     fn close(&self, close: Close);
 }
 
 /// A connection's code and reason for closing. `Close::new(4001, "why")` is `await self.close(4001, "why")`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Close {
+pub struct Close {
     code: u16,
     reason: String,
 }
@@ -27,13 +34,16 @@ impl Close {
 
     /// `None` for a code that must not be sent (1005, 1006, 1015, below 1000, 1016 to 2999, 5000 and more) or a reason
     /// of more than 123 bytes. uvicorn closes the TCP connection without a frame where a consumer asks for such.
-    pub(crate) fn new(code: u16, reason: impl Into<String>) -> Option<Self> {
+    #[must_use]
+    pub fn new(code: u16, reason: impl Into<String>) -> Option<Self> {
         let reason = reason.into();
         let is_valid = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) && reason.len() <= Self::MAX_REASON;
         is_valid.then_some(Self { code, reason })
     }
 
-    pub(crate) const fn code(&self) -> u16 {
+    /// The code.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
         self.code
     }
 
@@ -56,28 +66,54 @@ pub(crate) struct ConnectionState {
     pub(crate) query: Option<Box<Value>>,
     /// The handshake's headers, where the route's templates read them.
     pub(crate) headers: Option<Box<Value>>,
+    /// What the asked view keeps with the connection.
+    pub(crate) context: Option<Box<Value>>,
+}
+
+/// What all connections of a route have in common.
+pub(crate) struct RouteContext {
+    /// The route, as written.
+    pub(crate) route: String,
+    /// The names of its captures, in their order.
+    pub(crate) captures: Vec<String>,
+    /// The project's channel layer, where it has one that is used.
+    pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
 }
 
 /// One client's connection.
-pub(crate) struct Connection {
+pub struct Connection {
     pub(crate) state: ConnectionState,
     outlet: Arc<dyn Outlet>,
+    context: Arc<RouteContext>,
+    /// Dropped with the connection, so that it leaves its groups.
+    channel: Option<Channel>,
+    subprotocol: Option<Box<str>>,
 }
 
 impl Connection {
-    pub(crate) fn new(state: ConnectionState, outlet: Arc<dyn Outlet>) -> Self {
-        Self { state, outlet }
+    /// `channel`: this connection's own, where there is a layer.
+    pub(crate) fn new(
+        state: ConnectionState,
+        outlet: Arc<dyn Outlet>,
+        context: Arc<RouteContext>,
+        channel: Option<Channel>,
+    ) -> Self {
+        Self { state, outlet, context, channel, subprotocol: None }
     }
 
     /// `await self.send(text_data=...)`.
-    pub(crate) fn send_text(&self, text: &str) {
+    pub fn send_text(&self, text: &str) {
         self.outlet.send_text(text);
     }
 
     /// `await self.send(bytes_data=...)`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a declared consumer sends text only so far"))]
-    pub(crate) fn send_bytes(&self, bytes: &[u8]) {
+    pub fn send_bytes(&self, bytes: &[u8]) {
         self.outlet.send_bytes(bytes);
+    }
+
+    /// A message that others send, too.
+    pub(crate) fn send_shared(&self, frame: &SharedFrame) {
+        self.outlet.send_shared(frame);
     }
 
     /// The socket, for those who send to it from elsewhere.
@@ -86,9 +122,82 @@ impl Connection {
     }
 
     /// `await self.close(code, reason)`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no consumer closes on its own account so far"))]
-    pub(crate) fn close(&self, close: Close) {
+    pub fn close(&self, close: Close) {
         self.outlet.close(close);
+    }
+
+    /// `self.channel_name`: by it, anybody in the channel layer can send to this connection. `None` without a layer.
+    #[must_use]
+    pub fn channel_name(&self) -> Option<String> {
+        self.channel.as_ref().map(Channel::name)
+    }
+
+    /// `self.channel_layer`.
+    #[must_use]
+    pub fn channel_layer(&self) -> Option<&Arc<dyn ChannelLayer>> {
+        self.context.layer.as_ref()
+    }
+
+    /// `await self.channel_layer.group_add(group, self.channel_name)`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelLayerError`]: no layer, a name that Channels refuses, or no answer.
+    pub async fn group_add(&self, group: &str) -> Result<(), ChannelLayerError> {
+        let (layer, channel) = self.membership()?;
+        layer.group_add(group, &channel.name()).await
+    }
+
+    /// `await self.channel_layer.group_discard(group, self.channel_name)`. At the end of the connection all groups are
+    /// left without it.
+    ///
+    /// # Errors
+    ///
+    /// As [`group_add`](Self::group_add).
+    pub async fn group_discard(&self, group: &str) -> Result<(), ChannelLayerError> {
+        let (layer, channel) = self.membership()?;
+        layer.group_discard(group, &channel.name()).await
+    }
+
+    /// `await self.channel_layer.group_send(group, event)`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelLayerError`]: no layer, a name or message that Channels refuses, or no answer.
+    pub async fn group_send(&self, group: &str, event: &channel_layer::Value) -> Result<(), ChannelLayerError> {
+        self.layer()?.group_send(group, event).await
+    }
+
+    /// `await self.channel_layer.send(channel, event)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`group_send`](Self::group_send), or the channel is full.
+    pub async fn channel_send(&self, channel: &str, event: &channel_layer::Value) -> Result<(), ChannelLayerError> {
+        self.layer()?.send(channel, event).await
+    }
+
+    /// Chooses a subprotocol, in `connect`: `await self.accept(subprotocol=...)`.
+    pub fn set_subprotocol(&mut self, subprotocol: impl Into<Box<str>>) {
+        self.subprotocol = Some(subprotocol.into());
+    }
+
+    /// The subprotocol that was chosen, taken out.
+    pub(crate) fn take_subprotocol(&mut self) -> Option<Box<str>> {
+        self.subprotocol.take()
+    }
+
+    /// What all connections of the route have in common.
+    pub(crate) fn context(&self) -> &Arc<RouteContext> {
+        &self.context
+    }
+
+    fn layer(&self) -> Result<&Arc<dyn ChannelLayer>, ChannelLayerError> {
+        self.context.layer.as_ref().ok_or(ChannelLayerError::NotConfigured)
+    }
+
+    fn membership(&self) -> Result<(&Arc<dyn ChannelLayer>, &Channel), ChannelLayerError> {
+        Ok((self.layer()?, self.channel.as_ref().ok_or(ChannelLayerError::NotConfigured)?))
     }
 }
 

@@ -89,7 +89,7 @@ pub enum SlowClient {
     Close,
     /// `"drop_oldest"`: the oldest events that wait make room.
     DropOldest,
-    /// `"latest"`: of each type of event only the latest waits, from the first that has to wait.
+    /// `"latest"`: of each type of event the latest stays, and the older ones make room.
     Latest,
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use crate::{
-    consumer::{Application, Close, Connection, Consumer, Frame, Outlet},
+    consumer::{Application, Close, Connection, Consumer, ConsumerError, Frame, Outlet},
     python::Value,
 };
 
@@ -75,16 +75,16 @@ fn name(connection: &Connection) -> &str {
 
 #[async_trait]
 impl Consumer for ChatConsumer {
-    async fn connect(&mut self, connection: &Connection) -> Result<(), Close> {
+    async fn connect(&mut self, connection: &mut Connection) -> Result<(), ConsumerError> {
         let member = Arc::downgrade(connection.outlet());
         self.chat.change(room(connection), |members| members.push(member));
         connection.send_text(&json!({ "welcome": name(connection) }).to_string());
         Ok(())
     }
 
-    async fn receive(&mut self, frame: Frame, connection: &Connection) -> Result<(), Close> {
+    async fn receive(&mut self, frame: Frame, connection: &mut Connection) -> Result<(), ConsumerError> {
         let Frame::Text(text) = frame else {
-            return Close::new(UNSUPPORTED_DATA, "text only").map_or(Ok(()), Err);
+            return Close::new(UNSUPPORTED_DATA, "text only").map_or(Ok(()), |close| Err(close.into()));
         };
         let content: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         if let Some(message) = content.get("message").and_then(|message| message.as_str()) {
@@ -95,7 +95,7 @@ impl Consumer for ChatConsumer {
         Ok(())
     }
 
-    async fn disconnect(&mut self, _code: u16, connection: &Connection) {
+    async fn disconnect(&mut self, _code: u16, connection: &mut Connection) {
         let gone = Arc::downgrade(connection.outlet());
         self.chat.change(room(connection), |members| members.retain(|member| !Weak::ptr_eq(member, &gone)));
     }

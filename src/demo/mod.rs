@@ -16,7 +16,7 @@ use crate::{
     server::{LimitOptions, ServerOptions, Site},
     settings::stock_ticket_view,
     ticket::InProcessTicketStore,
-    websocket::{RefuseBy, WebSocketOptions, WebSocketSite},
+    websocket::{RefuseBy, WebSocketOptions, WebSocketParts, WebSocketSite},
 };
 
 /// The server's options, and what answers on it.
@@ -40,16 +40,16 @@ pub(crate) async fn build(
         kind: RouteKind::Rust(RustConsumer::new(chat::Chat::default())),
         outbox: OutboxOptions::default(),
     }];
-    let websocket = WebSocketSite::build(
-        websocket,
-        limits.clone(),
-        &routes,
-        tickets.clone(),
-        users.store.clone(),
-        None,
-        Arc::default(),
-    )
-    .map_err(|problems| problems.join("\n"))?;
+    let parts = WebSocketParts {
+        options: websocket,
+        limits: limits.clone(),
+        tickets: tickets.clone(),
+        users: users.store.clone(),
+        upstream: None,
+        forwarding: Arc::default(),
+        layer: None,
+    };
+    let websocket = WebSocketSite::build(parts, &routes).map_err(|problems| problems.join("\n"))?;
     let options = HttpOptions {
         allowed_hosts: vec!["*".to_owned()],
         append_slash: true,

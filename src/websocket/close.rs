@@ -62,15 +62,22 @@ pub(crate) const fn is_valid_code(code: u16) -> bool {
 /// The 4xxx code that a browser sees.
 const fn refusal_code(reason: Reason) -> u16 {
     match reason {
-        Reason::BadHandshake => 4400,
+        Reason::BadHandshake | Reason::GroupInvalid => 4400,
         Reason::TicketMissing | Reason::TicketMalformed | Reason::TicketInvalid => 4401,
-        Reason::UserNotFound | Reason::UserInactive | Reason::OriginRefused | Reason::UpstreamRefused => 4403,
+        Reason::UserNotFound
+        | Reason::UserInactive
+        | Reason::OriginRefused
+        | Reason::ConsumerRefused
+        | Reason::AskRefused
+        | Reason::UpstreamRefused => 4403,
         Reason::NoRoute => 4404,
         Reason::LimitUser | Reason::LimitAddress => 4429,
         Reason::LimitConnections
         | Reason::UnavailableCache
         | Reason::UnavailableDatabase
         | Reason::UnavailableLayer
+        | Reason::ConsumerFailed
+        | Reason::AskFailed
         | Reason::UnavailableUpstream
         | Reason::UpstreamFailed
         | Reason::UpstreamTimeout

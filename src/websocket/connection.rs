@@ -25,7 +25,9 @@ use super::{
     scratch,
 };
 use crate::{
-    consumer::{Close, Connection, Consumer, Frame},
+    causes::with_causes,
+    channel_layer::Message,
+    consumer::{Connection, Consumer, ConsumerError, Failure, Frame},
     upstream::Stream,
 };
 
@@ -122,18 +124,15 @@ impl OpenSocket {
     }
 
     /// Runs the socket to its end. `early` is what the client sent behind its handshake.
-    pub(super) async fn run(mut self, early: Bytes, mut consumer: Box<dyn Consumer>, connection: Connection) {
+    pub(super) async fn run(mut self, early: Bytes, mut consumer: Box<dyn Consumer>, mut connection: Connection) {
         if !self.options.ping_interval.is_zero() {
             self.registration.schedule(self.options.ping_interval);
-        }
-        if let Err(close) = consumer.connect(&connection).await {
-            self.close_for(close);
         }
         if let Input::Violation(violation) = self.take_early(early) {
             self.violation = Some(Box::new(violation));
         }
-        let end = self.serve(consumer.as_mut(), &connection).await;
-        consumer.disconnect(end.code, &connection).await;
+        let end = self.serve(consumer.as_mut(), &mut connection).await;
+        consumer.disconnect(end.code, &mut connection).await;
         drop((consumer, connection));
         self.finish(end.then).await;
     }
@@ -154,9 +153,9 @@ impl OpenSocket {
         self.decode(&mut bytes)
     }
 
-    async fn serve(&mut self, consumer: &mut dyn Consumer, connection: &Connection) -> End {
+    async fn serve(&mut self, consumer: &mut dyn Consumer, connection: &mut Connection) -> End {
         loop {
-            let is_due = self.inbox.is_empty() || !self.unsent.is_empty() || self.outbox.is_flush_due();
+            let is_due = !self.unsent.is_empty() || self.outbox.is_flush_due(self.inbox.is_empty());
             if is_due && self.flush().is_err() {
                 return End::gone();
             }
@@ -172,6 +171,11 @@ impl OpenSocket {
                     continue;
                 }
                 self.inbox = VecDeque::new();
+                if let Some(event) = self.outbox.next_event() {
+                    tokio::task::coop::consume_budget().await;
+                    self.tell(event, consumer, connection).await;
+                    continue;
+                }
                 if let Some(violation) = self.violation.take() {
                     return self.fail(violation.code, &violation.reason);
                 }
@@ -195,7 +199,7 @@ impl OpenSocket {
         }
     }
 
-    async fn handle(&mut self, event: Event, consumer: &mut dyn Consumer, connection: &Connection) -> Option<End> {
+    async fn handle(&mut self, event: Event, consumer: &mut dyn Consumer, connection: &mut Connection) -> Option<End> {
         let frame = match event {
             Event::Text(text) => Frame::Text(text),
             Event::Binary(bytes) => Frame::Binary(bytes),
@@ -213,15 +217,32 @@ impl OpenSocket {
             Event::Close(close) => return Some(self.echo(close.as_ref())),
         };
         if !self.outbox.is_closed()
-            && let Err(close) = consumer.receive(frame, connection).await
+            && let Err(error) = consumer.receive(frame, connection).await
         {
-            self.close_for(close);
+            self.close_for(error, connection);
         }
         None
     }
 
-    fn close_for(&self, close: Close) {
-        self.outbox.close_with(CloseFrame { code: close.code(), reason: close.into_reason() });
+    /// Hands the consumer an event, while the socket is not closing.
+    async fn tell(&self, event: Arc<Message>, consumer: &mut dyn Consumer, connection: &mut Connection) {
+        if !self.outbox.is_closed()
+            && let Err(error) = consumer.event(event, connection).await
+        {
+            self.close_for(error, connection);
+        }
+    }
+
+    fn close_for(&self, error: ConsumerError, connection: &Connection) {
+        self.outbox.close_with(match error.0 {
+            Failure::Close(close) => CloseFrame { code: close.code(), reason: close.into_reason() },
+            Failure::Refused(reason) => CloseFrame::refusal(reason),
+            Failure::Failed(error) => {
+                let route = &connection.context().route;
+                tracing::error!(route, error = with_causes(error.as_ref()), "a consumer failed");
+                CloseFrame::new(CloseFrame::INTERNAL_ERROR, "")
+            }
+        });
     }
 
     /// Answers the peer's close with the same code and reason, or with none.

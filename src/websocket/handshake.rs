@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tungstenite::handshake::derive_accept_key;
 
 use super::{
+    admitted::{self, Admitted},
     close::CloseFrame,
     connection::OpenSocket,
     limits::{Exceeded, Held, HeldAny},
@@ -26,10 +27,10 @@ use super::{
     registry::Registration,
     route::Captures,
     scope::{self, Scope, TicketParameter},
-    site::{OpenSockets, Target, WebSocketSite},
+    site::{Consumers, OpenSockets, Target, WebSocketSite},
 };
 use crate::{
-    consumer::{Application, Connection, ConnectionState},
+    consumer::{Application, ConnectionState},
     python::Value,
     reason::Reason,
     server::PatientStream,
@@ -67,16 +68,15 @@ pub(crate) async fn answer<B>(
     let site = Arc::clone(&client.site);
     match site.route(&scope.path) {
         Some((_, Target::Proxy(proxy), _)) => proxy::answer(client, proxy, &scope, &request.into_parts().0).await,
-        Some((route, Target::Consumer(application), captures)) => {
+        Some((route, Target::Consumer(consumers), captures)) => {
             let subprotocol = subprotocol(request.headers(), &site.options.subprotocols);
             let headers = request.headers();
-            match admit(&site, &client.open, address, &scope, headers).await {
+            match admit(&site, &client.open, consumers, &captures, address, &scope, headers).await {
                 Ok((user, counted)) => {
-                    tracing::debug!(path = scope.path, client.address = %address, user.id = ?user.id, "socket admitted");
-                    let state = state(route, application.as_ref(), captures, user, &scope, headers);
-                    let response = switching_protocols(&client.accept, subprotocol);
-                    tokio::spawn(run(client, Arc::clone(application), state, counted));
-                    response.map(Either::Left)
+                    let state = state(route, consumers.application.as_ref(), captures, user, &scope, headers);
+                    let (consumers, subprotocol) = (consumers.clone(), subprotocol.map(Box::from));
+                    let admitted = Admitted { client, consumers, state, subprotocol, path: scope.path };
+                    admitted::open(admitted, counted).await
                 }
                 Err(reason) => client.refuse(reason, &scope.path, subprotocol),
             }
@@ -95,7 +95,7 @@ pub(super) struct Client {
     pub(super) open: Arc<OpenSockets>,
     pub(super) address: IpAddr,
     /// The `Sec-WebSocket-Accept` that it waits for.
-    accept: String,
+    pub(super) accept: String,
     held: Arc<OwnedSemaphorePermit>,
 }
 
@@ -130,7 +130,7 @@ impl Client {
     pub(super) fn close(self, frame: CloseFrame, subprotocol: Option<&str>) -> Response<AnswerBody> {
         let response = switching_protocols(&self.accept, subprotocol);
         tokio::spawn(async move {
-            let Some(client) = self.take_over().await else { return };
+            let Some(client) = self.take_over(Arc::default()).await else { return };
             let TakenOver { stream, outbox, registration, site, held, .. } = client;
             OpenSocket::new(stream, outbox, registration, Arc::clone(&site.options)).refuse(frame).await;
             drop(held);
@@ -138,12 +138,11 @@ impl Client {
         response.map(Either::Left)
     }
 
-    /// Takes the TCP stream back from hyper, and enters it among the open sockets. `None`: the client left before the
-    /// answer did.
-    pub(super) async fn take_over(self) -> Option<TakenOver> {
+    /// Takes the TCP stream back from hyper, and enters it among the open sockets under `outbox`. `None`: the client left
+    /// before the answer did.
+    pub(super) async fn take_over(self, outbox: Arc<Outbox>) -> Option<TakenOver> {
         let upgraded = self.upgrade.await.ok()?;
         let parts = upgraded.downcast::<TokioIo<PatientStream>>().ok()?;
-        let outbox = Arc::new(Outbox::default());
         Some(TakenOver {
             stream: Stream::Tcp(parts.io.into_inner().into_inner()),
             early: parts.read_buf,
@@ -211,7 +210,7 @@ fn subprotocol<'a>(headers: &HeaderMap, ours: &'a [String]) -> Option<&'a str> {
     ours.iter().find(is_offered).map(String::as_str)
 }
 
-fn switching_protocols(accept: &str, subprotocol: Option<&str>) -> Response<Full<Bytes>> {
+pub(super) fn switching_protocols(accept: &str, subprotocol: Option<&str>) -> Response<Full<Bytes>> {
     let mut headers = HeaderMap::new();
     let mut insert = |name, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -275,13 +274,17 @@ impl Counted {
 async fn admit(
     site: &WebSocketSite,
     open: &OpenSockets,
+    consumers: &Consumers,
+    captures: &Captures,
     client: IpAddr,
     scope: &Scope,
     headers: &HeaderMap,
 ) -> Result<(User, Counted), Reason> {
     check_origin(site, headers)?;
     let counted = Counted::new(site, open, client)?;
-    let (user, _) = redeem(site, ticket(scope)?).await?;
+    let ticket = ticket(scope)?;
+    consumers.application.check(captures)?;
+    let (user, _) = redeem(site, ticket).await?;
     let counted = counted.with_user(site, open, &user.id)?;
     Ok((user, counted))
 }
@@ -343,19 +346,8 @@ fn state(
         username: user.username.map(String::into_boxed_str),
         query: application.reads("query").then(|| Box::new(scope.query())),
         headers: application.reads("headers").then(|| Box::new(scope::headers(headers))),
+        context: None,
     }
-}
-
-/// The socket, from the moment that the answer has left.
-async fn run(client: Client, application: Arc<dyn Application>, state: ConnectionState, counted: Counted) {
-    if let Some(client) = client.take_over().await {
-        let TakenOver { stream, early, outbox, registration, site, held } = client;
-        let socket = OpenSocket::new(stream, Arc::clone(&outbox), registration, Arc::clone(&site.options));
-        drop(site);
-        socket.run(early, application.consumer(), Connection::new(state, outbox)).await;
-        drop(held);
-    }
-    drop(counted);
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! One client connection: scope, route, handshake, frames, close.
 //!
-//! `handshake` admits or refuses, `connection` runs what was admitted on `codec`, `outbox` and `registry`; `proxy` passes a
+//! `handshake` admits or refuses, `admitted` asks the consumer, `connection` runs what was admitted on `codec`, `outbox` and `registry`; `proxy` passes a
 //! handshake on to Django, and `relay` runs what Django accepted.
 
+mod admitted;
 pub(crate) mod close;
 pub(crate) mod codec;
 mod connection;
@@ -25,7 +26,7 @@ pub(crate) use handshake::{AnswerBody, answer, is_upgrade};
 pub(crate) use options::{OriginPolicy, RefuseBy, WebSocketOptions};
 pub(crate) use registry::Registry;
 pub(crate) use route::Route;
-pub(crate) use site::{OpenSockets, WebSocketSite};
+pub(crate) use site::{OpenSockets, WebSocketParts, WebSocketSite};
 
 #[cfg(test)]
 pub(crate) mod tests;

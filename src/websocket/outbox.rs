@@ -1,15 +1,16 @@
-//! What waits to be sent to one client, and how its task is woken.
+//! What waits for one client, and how its task is woken: encoded frames, and events of the channel layer that its
+//! consumer has not seen.
 //!
-//! An idle socket owns no queue: the outbox allocates while frames wait in it and gives everything back when its task
-//! takes them.
+//! An idle socket owns no queue: the outbox allocates while something waits in it and gives everything back when its task
+//! takes it.
 //!
-//! A peer that does not read: once [`MAX_WAITING_BYTES`] or [`MAX_WAITING_FRAMES`] wait, the waiting frames are dropped
-//! and the socket is closed with 1013 `too slow`. A single frame is always taken, however long it is.
+//! A peer that does not read: what happens once more waits than [`OutboxOptions`] allow is the route's policy. A single
+//! frame or event is always taken, however long it is.
 
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     task::Waker,
@@ -19,10 +20,11 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 
 use super::{close::CloseFrame, codec};
-use crate::consumer::{Close, Outlet};
+use crate::{
+    channel_layer::{Message, Sink},
+    consumer::{Close, Frame, OutboxOptions, Outlet, SharedFrame, SlowClient},
+};
 
-const MAX_WAITING_FRAMES: usize = 1024;
-const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// The socket's task writes what waits before it handles the next event, once it is this many frames.
 const FLUSH_FRAMES: usize = 64;
 /// The same, in bytes: what one read of small messages brings must not fill the queue of a client that reads.
@@ -41,18 +43,59 @@ pub(crate) struct Outbox {
     waker: AtomicWaker,
     signals: AtomicU8,
     waiting: Mutex<Waiting>,
+    options: OutboxOptions,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     frames: VecDeque<Bytes>,
+    events: VecDeque<Arc<Message>>,
+    /// Of both.
     bytes: usize,
-    close: Option<CloseFrame>,
-    /// No further frame is taken.
+    close: Option<Box<CloseFrame>>,
+    /// Nothing further is taken.
     is_closed: bool,
 }
 
+impl Waiting {
+    /// Whether `more` bytes are too much.
+    fn is_full(&self, more: usize, options: &OutboxOptions) -> bool {
+        let count = self.frames.len() + self.events.len();
+        count > 0 && (count >= options.messages || self.bytes + more > options.bytes)
+    }
+
+    /// Makes room for `event` as `options` say. Whether there is some.
+    fn make_room(&mut self, event: &Message, options: &OutboxOptions) -> bool {
+        if options.policy == SlowClient::Latest {
+            let bytes = &mut self.bytes;
+            self.events.retain(|waiting| {
+                let is_older = waiting.event_type() == event.event_type();
+                *bytes -= if is_older { waiting.size() } else { 0 };
+                !is_older
+            });
+        }
+        while options.policy != SlowClient::Close && self.is_full(event.size(), options) {
+            let Some(oldest) = self.events.pop_front() else { return false };
+            self.bytes -= oldest.size();
+        }
+        !self.is_full(event.size(), options)
+    }
+
+    fn give_up(&mut self) {
+        *self = Self {
+            close: Some(Box::new(CloseFrame::new(CloseFrame::TRY_AGAIN_LATER, "too slow"))),
+            is_closed: true,
+            ..Self::default()
+        };
+    }
+}
+
 impl Outbox {
+    /// An outbox that holds as much as `options` say.
+    pub(crate) fn new(options: OutboxOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
+
     /// Queues an encoded frame. Dropped silently once the socket is closing, as Channels drops late messages.
     pub(crate) fn send(&self, frame: Bytes) {
         {
@@ -60,14 +103,8 @@ impl Outbox {
             if waiting.is_closed {
                 return;
             }
-            let is_full = waiting.frames.len() >= MAX_WAITING_FRAMES
-                || (!waiting.frames.is_empty() && waiting.bytes + frame.len() > MAX_WAITING_BYTES);
-            if is_full {
-                *waiting = Waiting {
-                    close: Some(CloseFrame::new(CloseFrame::TRY_AGAIN_LATER, "too slow")),
-                    is_closed: true,
-                    ..Waiting::default()
-                };
+            if waiting.is_full(frame.len(), &self.options) {
+                waiting.give_up();
             } else {
                 waiting.bytes += frame.len();
                 waiting.frames.push_back(frame);
@@ -84,7 +121,7 @@ impl Outbox {
                 return;
             }
             waiting.is_closed = true;
-            waiting.close = Some(frame);
+            waiting.close = Some(Box::new(frame));
         }
         self.signal(QUEUED);
     }
@@ -94,18 +131,37 @@ impl Outbox {
         self.lock().is_closed
     }
 
-    /// Whether so much waits that it is to be written before more is made.
-    pub(super) fn is_flush_due(&self) -> bool {
+    /// Whether what waits is to be written before more is made: because it is much, or because no more is to be made for
+    /// now, where `is_last` says so and no event waits.
+    pub(super) fn is_flush_due(&self, is_last: bool) -> bool {
         let waiting = self.lock();
-        waiting.frames.len() >= FLUSH_FRAMES || waiting.bytes >= FLUSH_BYTES
+        (is_last && waiting.events.is_empty()) || waiting.frames.len() >= FLUSH_FRAMES || waiting.bytes >= FLUSH_BYTES
     }
 
     /// Takes all that waits. With the close frame nothing more will come.
     pub(super) fn take(&self) -> (VecDeque<Bytes>, Option<CloseFrame>) {
         self.signals.fetch_and(!QUEUED, Ordering::SeqCst);
         let mut waiting = self.lock();
-        waiting.bytes = 0;
-        (std::mem::take(&mut waiting.frames), waiting.close.take())
+        let frames = std::mem::take(&mut waiting.frames);
+        waiting.bytes -= frames.iter().map(Bytes::len).sum::<usize>();
+        // Events that wait are for a consumer that will not be asked again.
+        (frames, waiting.close.take().map(|close| *close))
+    }
+
+    /// The close that waits, which then is none.
+    pub(super) fn take_close(&self) -> Option<CloseFrame> {
+        self.lock().close.take().map(|close| *close)
+    }
+
+    /// The next event that the consumer has not seen.
+    pub(super) fn next_event(&self) -> Option<Arc<Message>> {
+        let mut waiting = self.lock();
+        let event = waiting.events.pop_front()?;
+        waiting.bytes -= event.size();
+        if waiting.events.is_empty() {
+            waiting.events = VecDeque::new();
+        }
+        Some(event)
     }
 
     /// Tells the socket's task something.
@@ -140,6 +196,24 @@ impl Outbox {
     }
 }
 
+impl Sink for Outbox {
+    fn deliver(&self, message: &Arc<Message>) {
+        {
+            let mut waiting = self.lock();
+            if waiting.is_closed {
+                return;
+            }
+            if waiting.is_full(message.size(), &self.options) && !waiting.make_room(message, &self.options) {
+                waiting.give_up();
+            } else {
+                waiting.bytes += message.size();
+                waiting.events.push_back(Arc::clone(message));
+            }
+        }
+        self.signal(QUEUED);
+    }
+}
+
 impl Outlet for Outbox {
     fn send_text(&self, text: &str) {
         self.send(codec::text(text));
@@ -147,6 +221,13 @@ impl Outlet for Outbox {
 
     fn send_bytes(&self, bytes: &[u8]) {
         self.send(codec::binary(bytes));
+    }
+
+    fn send_shared(&self, frame: &SharedFrame) {
+        self.send(frame.plain(|frame| match frame {
+            Frame::Text(text) => codec::text(text),
+            Frame::Binary(bytes) => codec::binary(bytes),
+        }));
     }
 
     fn close(&self, close: Close) {
@@ -157,6 +238,7 @@ impl Outlet for Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel_layer::Value;
 
     #[test]
     fn an_idle_outbox_is_small_and_owns_nothing() {
@@ -165,13 +247,13 @@ mod tests {
         let (frames, close) = outbox.take();
         assert_eq!((frames.len(), close), (1, None));
         assert_eq!(outbox.lock().frames.capacity(), 0);
-        assert!(size_of::<Outbox>() <= 128, "{}", size_of::<Outbox>());
+        assert!(size_of::<Outbox>() <= 192, "{}", size_of::<Outbox>());
     }
 
     #[test]
     fn a_peer_that_does_not_read_loses_what_waits_and_is_closed() {
         let outbox = Outbox::default();
-        for _ in 0..MAX_WAITING_FRAMES {
+        for _ in 0..OutboxOptions::default().messages {
             outbox.send(codec::text("x"));
         }
         assert!(!outbox.is_closed());
@@ -186,7 +268,7 @@ mod tests {
     #[test]
     fn bytes_are_bounded_too_but_a_single_frame_is_taken_at_any_length() {
         let outbox = Outbox::default();
-        outbox.send(codec::binary(&vec![0; 2 * MAX_WAITING_BYTES]));
+        outbox.send(codec::binary(&vec![0; 2 * OutboxOptions::default().bytes]));
         assert!(!outbox.is_closed());
         outbox.send(codec::text("x"));
         assert!(outbox.is_closed());
@@ -201,6 +283,34 @@ mod tests {
         outbox.send(codec::text("late"));
         let (frames, close) = outbox.take();
         assert_eq!((frames.len(), close), (1, Some(CloseFrame::new(4001, "first"))));
+    }
+
+    fn event(event_type: &str, number: i64) -> Arc<Message> {
+        Arc::new(Message::new(Value::map([("type", event_type.into()), ("n", number.into())]), 100))
+    }
+
+    /// The numbers of the events that wait after `sent`, for which there is room for three; `None`: closed.
+    fn kept(policy: SlowClient, sent: &[(&str, i64)]) -> Option<Vec<i64>> {
+        let outbox = Outbox::new(OutboxOptions { messages: 3, bytes: 1000, policy });
+        for (event_type, number) in sent {
+            outbox.deliver(&event(event_type, *number));
+        }
+        let mut numbers = Vec::new();
+        while let Some(event) = outbox.next_event() {
+            numbers.extend(event.value().get("n").and_then(Value::as_i64));
+        }
+        assert_eq!(outbox.lock().bytes, 0);
+        (!outbox.is_closed()).then_some(numbers)
+    }
+
+    #[test]
+    fn too_many_events_are_dealt_with_as_the_route_says() {
+        let sent = [("a", 1), ("b", 2), ("a", 3), ("a", 4), ("c", 5)];
+        assert_eq!(kept(SlowClient::Close, &sent), None);
+        assert_eq!(kept(SlowClient::DropOldest, &sent), Some(vec![3, 4, 5]));
+        assert_eq!(kept(SlowClient::Latest, &sent), Some(vec![2, 4, 5]));
+        assert_eq!(kept(SlowClient::Latest, &[("a", 1), ("b", 2), ("c", 3), ("d", 4)]), Some(vec![2, 3, 4]));
+        assert_eq!(kept(SlowClient::Close, &sent[..3]), Some(vec![1, 2, 3]));
     }
 
     #[test]

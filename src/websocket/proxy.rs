@@ -171,7 +171,7 @@ async fn relay(
     upstream: OpenUpstream,
     hold: Option<Box<Hold>>,
 ) -> Option<(Box<Relay>, Arc<OwnedSemaphorePermit>)> {
-    let TakenOver { stream, early, outbox, registration, site, held } = client.take_over().await?;
+    let TakenOver { stream, early, outbox, registration, site, held } = client.take_over(Arc::default()).await?;
     let options = Arc::clone(&site.options);
     let mut relay = Relay::new(stream, upstream.stream, upstream.lease, hold, outbox, registration, options);
     relay.begin(&early, &upstream.early);

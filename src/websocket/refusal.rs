@@ -105,9 +105,12 @@ const fn status(reason: Reason) -> StatusCode {
         | Reason::UserNotFound
         | Reason::UserInactive
         | Reason::OriginRefused
+        | Reason::ConsumerRefused
+        | Reason::AskRefused
         | Reason::UpstreamRefused => StatusCode::FORBIDDEN,
         Reason::NoRoute => StatusCode::NOT_FOUND,
-        Reason::BadHandshake => StatusCode::BAD_REQUEST,
+        Reason::BadHandshake | Reason::GroupInvalid => StatusCode::BAD_REQUEST,
+        Reason::ConsumerFailed => StatusCode::INTERNAL_SERVER_ERROR,
         Reason::LimitUser | Reason::LimitAddress => StatusCode::TOO_MANY_REQUESTS,
         Reason::UpstreamFailed => StatusCode::BAD_GATEWAY,
         Reason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -116,6 +119,7 @@ const fn status(reason: Reason) -> StatusCode {
         | Reason::UnavailableDatabase
         | Reason::UnavailableLayer
         | Reason::UnavailableUpstream
+        | Reason::AskFailed
         | Reason::Draining => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -134,11 +138,12 @@ mod tests {
             let response = Refusal::from(reason).response();
             let expected = match reason.code() {
                 code if code.starts_with("ticket_") || code.starts_with("user_") => 403,
-                "origin_refused" | "upstream_refused" => 403,
+                "origin_refused" | "upstream_refused" | "consumer_refused" | "ask_refused" => 403,
+                "consumer_failed" => 500,
                 "upstream_failed" => 502,
                 "upstream_timeout" => 504,
                 "no_route" => 404,
-                "bad_handshake" => 400,
+                "bad_handshake" | "group_invalid" => 400,
                 "limit_user" | "limit_address" => 429,
                 _ => 503,
             };

@@ -19,7 +19,8 @@ use super::{
     route::{self, Captures, Route},
 };
 use crate::{
-    consumer::{self, Application, RouteKind, RouteOptions, RoutePattern},
+    channel_layer::ChannelLayer,
+    consumer::{self, Application, OutboxOptions, RouteContext, RouteKind, RouteOptions, RoutePattern},
     server::LimitOptions,
     ticket::TicketStore,
     upstream::{Forwarding, ProxyOptions, Upstream, UpstreamOptions},
@@ -28,10 +29,32 @@ use crate::{
 
 /// What a route leads to.
 pub(super) enum Target {
-    /// A consumer of ours.
-    Consumer(Arc<dyn Application>),
+    /// Consumers of ours.
+    Consumer(Consumers),
     /// One of Django's.
     Proxy(Arc<Proxy>),
+}
+
+/// What makes the consumers of a route, and what their connections have in common.
+#[derive(Clone)]
+pub(super) struct Consumers {
+    pub(super) application: Arc<dyn Application>,
+    pub(super) context: Arc<RouteContext>,
+    pub(super) outbox: OutboxOptions,
+}
+
+/// The parts that a site is put together from.
+pub(crate) struct WebSocketParts {
+    pub(crate) options: WebSocketOptions,
+    pub(crate) limits: LimitOptions,
+    pub(crate) tickets: Arc<dyn TicketStore>,
+    pub(crate) users: Arc<dyn UserStore>,
+    /// Where a path leads that no route has.
+    pub(crate) upstream: Option<Arc<Upstream>>,
+    /// Under which headers a handshake is passed on.
+    pub(crate) forwarding: Arc<Forwarding>,
+    /// The project's channel layer, where a route needs it.
+    pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
 }
 
 /// The WebSocket side of one reading of the settings. A reload makes a new one; open sockets keep theirs.
@@ -56,21 +79,19 @@ impl WebSocketSite {
     /// # Errors
     ///
     /// A sentence for each problem of each route.
-    pub(crate) fn build(
-        options: WebSocketOptions,
-        limits: LimitOptions,
-        routes: &[RouteOptions],
-        tickets: Arc<dyn TicketStore>,
-        users: Arc<dyn UserStore>,
-        upstream: Option<Arc<Upstream>>,
-        forwarding: Arc<Forwarding>,
-    ) -> Result<Self, Vec<String>> {
+    pub(crate) fn build(parts: WebSocketParts, routes: &[RouteOptions]) -> Result<Self, Vec<String>> {
+        let WebSocketParts { options, limits, tickets, users, upstream, forwarding, layer } = parts;
         let mut problems = Vec::new();
         let mut compiled = Vec::new();
         let mut targets = Vec::new();
         let mut servers = Vec::new();
         for options in routes {
             let (RoutePattern::Path(written) | RoutePattern::Regex(written)) = &options.pattern;
+            let consumers = |application, route: &Route| {
+                let context =
+                    RouteContext { route: written.clone(), captures: route.names().to_vec(), layer: layer.clone() };
+                Target::Consumer(Consumers { application, context: Arc::new(context), outbox: options.outbox })
+            };
             let route = match Route::compile(&options.matched()) {
                 Ok(route) => route,
                 Err(problem) => {
@@ -79,7 +100,7 @@ impl WebSocketSite {
                 }
             };
             let target = match &options.kind {
-                RouteKind::Rust(consumer) => Target::Consumer(consumer.application()),
+                RouteKind::Rust(consumer) => consumers(consumer.application(), &route),
                 RouteKind::Proxy(proxy) => {
                     let Some(upstream) = own_upstream(proxy, &mut servers).or_else(|| upstream.clone()) else {
                         problems.push(format!("route {written:?}: there is no [upstream] to pass it on to"));
@@ -87,8 +108,8 @@ impl WebSocketSite {
                     };
                     Target::Proxy(Arc::new(Proxy::new(upstream, proxy)))
                 }
-                RouteKind::Declared(rules) => match consumer::compile(written, route.names(), rules) {
-                    Ok(declared) => Target::Consumer(Arc::new(declared)),
+                RouteKind::Declared(declared) => match consumer::compile(written, route.names(), declared) {
+                    Ok(declared) => consumers(Arc::new(declared), &route),
                     Err(found) => {
                         problems.extend(found.into_iter().map(|problem| format!("route {written:?}: {problem}")));
                         continue;
@@ -135,8 +156,10 @@ impl WebSocketSite {
     /// Adds a route before the others.
     #[cfg(test)]
     pub(super) fn insert(&mut self, route: Route, application: Arc<dyn Application>) {
+        let context = RouteContext { route: "test".to_owned(), captures: route.names().to_vec(), layer: None };
+        let outbox = OutboxOptions::default();
         self.routes.insert(0, route);
-        self.targets.insert(0, Target::Consumer(application));
+        self.targets.insert(0, Target::Consumer(Consumers { application, context: Arc::new(context), outbox }));
     }
 }
 

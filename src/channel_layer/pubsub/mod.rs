@@ -28,6 +28,7 @@ use super::{
     ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, Sink,
     in_memory::require_dict,
     inbox::{Channel, Departure, Inbox, Reports},
+    message::Message,
     naming::Naming,
     serializer::{Serializer, To},
     shard::consistent_hash,
@@ -69,7 +70,7 @@ struct Host {
 struct Arrivals(watch::Sender<u64>);
 
 impl Sink for Arrivals {
-    fn deliver(&self, _: &Arc<Value>) {
+    fn deliver(&self, _: &Arc<Message>) {
         self.0.send_modify(|count| *count += 1);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::Shared;
 use crate::{
-    channel_layer::{ChannelLayerError, serializer::Undecodable},
+    channel_layer::{ChannelLayerError, message::Message, serializer::Undecodable},
     redis::Published,
 };
 
@@ -70,7 +70,7 @@ impl Shared {
         let tally = &self.inbox.tally;
         let Ok(name) = std::str::from_utf8(name) else { return tally.unknown.add(1) };
         let message = match self.serializer.deserialize(bytes, 0) {
-            Ok(received) => Arc::new(received.message),
+            Ok(received) => Arc::new(Message::new(received.message, bytes.len())),
             Err(Undecodable::Expired) => return tally.expired.add(1),
             Err(Undecodable::Unreadable) => return tally.add_undecodable(),
         };

@@ -18,7 +18,7 @@ use super::{
     seen::Seen,
 };
 use crate::{
-    channel_layer::{serializer::Undecodable, value::Value},
+    channel_layer::{message::Message, serializer::Undecodable, value::Value},
     redis::{Dedicated, RedisError},
 };
 
@@ -127,8 +127,9 @@ impl Shared {
             }
             match self.serializer.deserialize(&member, now) {
                 Ok(received) => {
-                    let (channels, message) = (received.channels, Arc::new(received.message));
-                    let before = self.before(&channels, &message, score, &mut memory.companions);
+                    let (channels, message) =
+                        (received.channels, Arc::new(Message::new(received.message, member.len())));
+                    let before = self.before(&channels, message.value(), score, &mut memory.companions);
                     self.inbox.deliver(&channels, &before, &message);
                 }
                 Err(Undecodable::Expired) => tally.expired.add(1),

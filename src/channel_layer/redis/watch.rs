@@ -12,7 +12,7 @@ use redis::Pipeline;
 use tokio::{sync::Notify, time::timeout};
 
 use super::Shared;
-use crate::channel_layer::{ChannelLayerError, Sink, names::non_local_name, serializer::To, value::Value};
+use crate::channel_layer::{ChannelLayerError, Message, Sink, names::non_local_name, serializer::To, value::Value};
 
 /// Looks after one host. Never ends.
 pub(super) async fn run(shared: Arc<Shared>, index: usize) {
@@ -39,7 +39,7 @@ struct Arrival {
 }
 
 impl Sink for Arrival {
-    fn deliver(&self, _: &Arc<Value>) {
+    fn deliver(&self, _: &Arc<Message>) {
         self.has_come.store(true, Ordering::Release);
         self.came.notify_one();
     }

@@ -8,11 +8,11 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-use super::super::{Sink, Value};
+use super::super::{Message, Sink, Value};
 
 #[derive(Default)]
 pub(in super::super) struct Mailbox {
-    messages: Mutex<VecDeque<Arc<Value>>>,
+    messages: Mutex<VecDeque<Arc<Message>>>,
     arrived: Notify,
 }
 
@@ -26,7 +26,7 @@ impl Mailbox {
         timeout(Duration::from_secs(10), async {
             loop {
                 if let Some(message) = self.messages.lock().unwrap().pop_front() {
-                    return (*message).clone();
+                    return message.value().clone();
                 }
                 self.arrived.notified().await;
             }
@@ -42,7 +42,7 @@ impl Mailbox {
 }
 
 impl Sink for Mailbox {
-    fn deliver(&self, message: &Arc<Value>) {
+    fn deliver(&self, message: &Arc<Message>) {
         self.messages.lock().unwrap().push_back(Arc::clone(message));
         self.arrived.notify_one();
     }

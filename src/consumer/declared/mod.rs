@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use minijinja::value::Value as Jinja;
 
-use super::{Application, Close, Connection, Consumer, DeclaredOptions, DeclaredOutput, Frame};
+use super::{Application, Connection, Consumer, ConsumerError, DeclaredOptions, DeclaredOutput, Frame};
 use crate::python::{Value, json};
 use template::{Template, TemplateError, Templates};
 
@@ -183,7 +183,7 @@ struct DeclaredConsumer(Arc<Declared>);
 impl Consumer for DeclaredConsumer {
     /// Answers as Channels' `AsyncJsonWebsocketConsumer.send_json` writes it. Unlike there, a frame that is no JSON, or
     /// that nothing fits, is no exception: it is ignored.
-    async fn receive(&mut self, frame: Frame, connection: &Connection) -> Result<(), Close> {
+    async fn receive(&mut self, frame: Frame, connection: &mut Connection) -> Result<(), ConsumerError> {
         match self.0.reply(&frame, connection, SystemTime::now()) {
             Some(Ok(text)) => connection.send_text(&text),
             Some(Err(error)) => self.0.failed(&error),

@@ -1,27 +1,10 @@
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::*;
-use crate::{
-    consumer::{ConnectionState, DeclaredAction, DeclaredReceive, Outlet},
-    user::UserId,
-};
+use crate::consumer::{DeclaredAction, DeclaredReceive, Recorder};
 
-#[derive(Default)]
-struct Sent(Mutex<Vec<String>>);
-
-impl Outlet for Sent {
-    fn send_text(&self, text: &str) {
-        self.0.lock().unwrap().push(text.to_owned());
-    }
-
-    fn send_bytes(&self, _: &[u8]) {}
-
-    fn close(&self, _: Close) {}
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn rule(when: serde_json::Value, reply: serde_json::Value) -> DeclaredReceive {
     let action = DeclaredAction { reply: Some(DeclaredOutput::Json(reply)), ..DeclaredAction::default() };
     DeclaredReceive { when: when.as_object().unwrap().clone(), action, ..DeclaredReceive::default() }
@@ -36,15 +19,13 @@ fn declared(rules: &[DeclaredReceive]) -> Declared {
 }
 
 fn connection() -> Connection {
-    let state = ConnectionState {
-        route: 0,
-        captures: [Some(Value::Str("lobby".to_owned())), Some(Value::Int(7))].into(),
-        user: UserId::Int(1),
-        username: Some("alice".into()),
-        query: Some(Box::new(Value::Dict(vec![("lang".to_owned(), Value::Str("de".to_owned()))]))),
-        headers: Some(Box::new(Value::Dict(vec![("user-agent".to_owned(), Value::Str("test".to_owned()))]))),
-    };
-    Connection::new(state, Arc::<Sent>::default())
+    recorded().1
+}
+
+fn recorded() -> (Arc<Recorder>, Connection) {
+    let recorder = Arc::new(Recorder::default());
+    let connection = recorder.connection(&[("room", Value::Str("lobby".to_owned())), ("number", Value::Int(7))]);
+    (recorder, connection)
 }
 
 fn reply_to(declared: &Declared, frame: &Frame) -> Option<Result<String, String>> {
@@ -133,13 +114,12 @@ async fn an_undefined_result_is_an_error_and_the_socket_lives() {
     );
     assert!(reply(json!("to {{ content.message }}"), "{}").is_err());
     assert!(reply(json!("{{ content.a.b }}"), "{}").is_err());
-    let sent = Arc::new(Sent::default());
-    let connection = Connection::new(connection().state, Arc::clone(&sent) as _);
+    let (recorder, mut connection) = recorded();
     let mut consumer = Arc::clone(&declared).consumer();
     for frame in ["{}", "no json", r#"{"message": "hi"}"#] {
-        consumer.receive(Frame::Text(frame.to_owned()), &connection).await.unwrap();
+        consumer.receive(Frame::Text(frame.to_owned()), &mut connection).await.unwrap();
     }
-    assert_eq!(*sent.0.lock().unwrap(), [r#"{"message": "hi"}"#]);
+    assert_eq!(recorder.texts(), [r#"{"message": "hi"}"#]);
     assert_eq!(declared.failures.load(Ordering::Relaxed), 2);
 }
 

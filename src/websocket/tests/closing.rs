@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::consumer::{Close, Connection, Consumer, Frame};
+use crate::consumer::{Close, Connection, Consumer, ConsumerError, Frame};
 
 /// `server close:<code>:<reason>` in a text closes; `fail` ends with an error. What it was told at the end is kept.
 #[derive(Default)]
@@ -23,13 +23,13 @@ impl Application for Scripted {
 
 #[async_trait]
 impl Consumer for ScriptedConsumer {
-    async fn connect(&mut self, connection: &Connection) -> Result<(), Close> {
+    async fn connect(&mut self, connection: &mut Connection) -> Result<(), ConsumerError> {
         connection.send_text("hello");
         Ok(())
     }
 
-    async fn receive(&mut self, frame: Frame, connection: &Connection) -> Result<(), Close> {
-        let Frame::Text(text) = frame else { return Err(Close::new(1003, "text only").unwrap()) };
+    async fn receive(&mut self, frame: Frame, connection: &mut Connection) -> Result<(), ConsumerError> {
+        let Frame::Text(text) = frame else { return Err(Close::new(1003, "text only").unwrap().into()) };
         if let Some(script) = text.strip_prefix("close:") {
             let (code, reason) = script.split_once(':').unwrap_or((script, ""));
             let close = Close::new(if code.is_empty() { 1000 } else { code.parse().unwrap() }, reason);
@@ -41,7 +41,7 @@ impl Consumer for ScriptedConsumer {
         Ok(())
     }
 
-    async fn disconnect(&mut self, code: u16, _: &Connection) {
+    async fn disconnect(&mut self, code: u16, _: &mut Connection) {
         self.0.disconnects.lock().unwrap().push(code);
     }
 }

@@ -31,8 +31,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::{OpenSockets, WebSocketOptions, WebSocketSite, route::Route};
+use super::{OpenSockets, WebSocketOptions, WebSocketParts, WebSocketSite, route::Route};
 use crate::{
+    channel_layer::ChannelLayer,
     consumer::{
         Application, DeclaredAction, DeclaredOptions, DeclaredOutput, DeclaredReceive, OutboxOptions, RouteKind,
         RouteOptions, RoutePattern,
@@ -156,6 +157,7 @@ pub(crate) struct Setup {
     pub(crate) tickets: Arc<FakeTickets>,
     pub(crate) users: Arc<FakeUsers>,
     pub(crate) upstream: Option<Arc<Upstream>>,
+    pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
 }
 
 impl Setup {
@@ -175,21 +177,22 @@ impl Setup {
             tickets: Arc::default(),
             users: Arc::new(users),
             upstream: None,
+            layer: None,
         }
     }
 
     pub(crate) fn site(&self) -> Arc<Site<FakeHttp>> {
         let (tickets, users) = (Arc::clone(&self.tickets) as _, Arc::clone(&self.users) as _);
-        let mut websocket = WebSocketSite::build(
-            self.websocket.clone(),
-            self.limits.clone(),
-            &self.routes,
+        let parts = WebSocketParts {
+            options: self.websocket.clone(),
+            limits: self.limits.clone(),
             tickets,
             users,
-            self.upstream.clone(),
-            Arc::default(),
-        )
-        .unwrap();
+            upstream: self.upstream.clone(),
+            forwarding: Arc::default(),
+            layer: self.layer.clone(),
+        };
+        let mut websocket = WebSocketSite::build(parts, &self.routes).unwrap();
         for (pattern, application) in &self.applications {
             websocket.insert(Route::compile(pattern).unwrap(), Arc::clone(application));
         }

@@ -1,0 +1,152 @@
+//! From an admitted handshake to the end of its socket, for consumers of ours.
+//!
+//! The consumer is asked before the handshake is answered, so that a client whose socket is open is in its groups. All of
+//! it is one task: a client that leaves meanwhile does not cut the consumer off in the middle.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Either;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::{
+    close::CloseFrame,
+    connection::OpenSocket,
+    handshake::{AnswerBody, Client, Counted, TakenOver, refuse, switching_protocols},
+    options::RefuseBy,
+    outbox::Outbox,
+    site::Consumers,
+};
+use crate::{
+    causes::with_causes,
+    channel_layer::Sink,
+    consumer::{Connection, ConnectionState, Consumer, Failure},
+    reason::Reason,
+};
+
+/// What a consumer is told where the client left before its handshake was answered. Never sent.
+const ABNORMAL_CLOSURE: u16 = 1006;
+
+/// Why a consumer's handshake is not accepted: by itself, or since something else does not work.
+struct NotAccepted {
+    reason: Reason,
+    /// The close that the consumer asked for.
+    close: Option<CloseFrame>,
+}
+
+impl From<Reason> for NotAccepted {
+    fn from(reason: Reason) -> Self {
+        Self { reason, close: None }
+    }
+}
+
+/// A handshake that was let in.
+pub(super) struct Admitted {
+    pub(super) client: Client,
+    pub(super) consumers: Consumers,
+    pub(super) state: ConnectionState,
+    /// The one of ours that the client offers.
+    pub(super) subprotocol: Option<Box<str>>,
+    pub(super) path: String,
+}
+
+/// A socket whose consumer has accepted.
+struct Accepted {
+    socket: OpenSocket,
+    early: Bytes,
+    consumer: Box<dyn Consumer>,
+    connection: Connection,
+    held: Arc<OwnedSemaphorePermit>,
+}
+
+/// Answers the handshake as the consumer decides; the socket goes on in a task of its own.
+pub(super) async fn open(admitted: Admitted, counted: Counted) -> Response<AnswerBody> {
+    let address = admitted.client.address;
+    let (answer, answered) = oneshot::channel();
+    tokio::spawn(run(Box::new(admitted), answer, counted));
+    // It answers, or has panicked.
+    answered.await.unwrap_or_else(|_| refuse(Reason::ConsumerFailed.into(), address, "").map(Either::Left))
+}
+
+async fn run(admitted: Box<Admitted>, answer: oneshot::Sender<Response<AnswerBody>>, counted: Counted) {
+    if let Some(accepted) = Box::pin(admitted.accept(answer)).await {
+        let Accepted { socket, early, consumer, connection, held } = accepted;
+        socket.run(early, consumer, connection).await;
+        drop(held);
+    }
+    drop(counted);
+}
+
+impl Admitted {
+    /// Answers the handshake; `None` where there is no socket.
+    async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Accepted> {
+        let Self { client, consumers, state, subprotocol, path } = self;
+        let outbox = Arc::new(Outbox::new(consumers.outbox));
+        let (mut consumer, mut connection) = match connect(consumers, state, &outbox).await {
+            Ok(connected) => connected,
+            Err(NotAccepted { reason, close }) => {
+                let response = match close {
+                    Some(close) if client.site.options.refuse == RefuseBy::Close => {
+                        tracing::info!(%reason, path, client.address = %client.address, "handshake refused");
+                        client.close(close, subprotocol.as_deref())
+                    }
+                    _ => client.refuse(reason, &path, subprotocol.as_deref()),
+                };
+                // Nobody reads it: the client is gone, too.
+                let _ = answer.send(response);
+                return None;
+            }
+        };
+        let subprotocol = connection.take_subprotocol().or(subprotocol);
+        let response = switching_protocols(&client.accept, subprotocol.as_deref()).map(Either::Left);
+        if answer.send(response).is_ok()
+            && let Some(client) = client.take_over(outbox).await
+        {
+            let TakenOver { stream, early, outbox, registration, site, held } = client;
+            tracing::debug!(path, user.id = ?connection.state.user, "socket open");
+            let socket = OpenSocket::new(stream, outbox, registration, Arc::clone(&site.options));
+            return Some(Accepted { socket, early, consumer, connection, held });
+        }
+        consumer.disconnect(ABNORMAL_CLOSURE, &mut connection).await;
+        None
+    }
+}
+
+/// Gives the connection its channel, and asks the consumer.
+async fn connect(
+    consumers: Consumers,
+    state: ConnectionState,
+    outbox: &Arc<Outbox>,
+) -> Result<(Box<dyn Consumer>, Connection), NotAccepted> {
+    let Consumers { application, context, .. } = consumers;
+    let channel = match &context.layer {
+        Some(layer) if application.has_channels() => {
+            let sink: Arc<dyn Sink> = Arc::clone(outbox) as _;
+            let channel = layer.new_channel(sink).await.map_err(|error| {
+                tracing::error!(error = with_causes(&error), "a socket got no channel");
+                Reason::UnavailableLayer
+            })?;
+            Some(channel)
+        }
+        _ => None,
+    };
+    let mut connection = Connection::new(state, Arc::clone(outbox) as _, context, channel);
+    let mut consumer = application.consumer();
+    match consumer.connect(&mut connection).await.map_err(|error| error.0) {
+        Ok(()) => match outbox.take_close() {
+            None => Ok((consumer, connection)),
+            close => Err(NotAccepted { reason: Reason::ConsumerRefused, close }),
+        },
+        Err(Failure::Close(close)) => {
+            let close = CloseFrame { code: close.code(), reason: close.into_reason() };
+            Err(NotAccepted { reason: Reason::ConsumerRefused, close: Some(close) })
+        }
+        Err(Failure::Refused(reason)) => Err(reason.into()),
+        Err(Failure::Failed(error)) => {
+            let route = &connection.context().route;
+            tracing::error!(route, error = with_causes(error.as_ref()), "a consumer failed to connect");
+            Err(Reason::ConsumerFailed.into())
+        }
+    }
+}
