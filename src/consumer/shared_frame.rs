@@ -31,7 +31,6 @@ impl SharedFrame {
     }
 
     /// The same for clients that take it compressed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing is compressed so far"))]
     pub(crate) fn compressed(&self, encode: impl FnOnce(&Frame) -> Bytes) -> Bytes {
         self.compressed.get_or_init(|| encode(&self.frame)).clone()
     }

@@ -24,7 +24,7 @@ pub fn frames(data: &[u8]) {
     for (index, event) in events.iter().enumerate() {
         let (length, limit) = match event {
             Event::Text(text) => (text.len(), limit),
-            Event::Binary(bytes) => (bytes.len(), limit),
+            Event::Binary(bytes) | Event::Compressed { payload: bytes, .. } => (bytes.len(), limit),
             Event::Ping(bytes) | Event::Pong(bytes) => (bytes.len(), MAX_CONTROL_PAYLOAD),
             Event::Close(close) => {
                 assert_eq!(index, last, "something counts after a close frame");
@@ -66,6 +66,7 @@ fn encode(event: &Event) -> Vec<u8> {
     let frame = match event {
         Event::Text(text) => codec::text(text),
         Event::Binary(bytes) => codec::binary(bytes),
+        Event::Compressed { is_text, payload } => codec::compressed(*is_text, payload),
         Event::Ping(bytes) => codec::ping(bytes),
         Event::Pong(bytes) => codec::pong(bytes),
         Event::Close(close) => codec::close(close.as_ref()),

@@ -8,7 +8,7 @@ use super::{
     problem::{Code, Problem},
     values::Values,
 };
-use crate::websocket::{OriginPolicy, RefuseBy, WebSocketOptions};
+use crate::websocket::{DeflateOptions, OriginPolicy, RefuseBy, WebSocketOptions};
 
 const MEND: &str = "[websocket]\n\
                     allowed_origins = \"allowed_hosts\"        # AllowedHostsOriginValidator\n\
@@ -48,10 +48,19 @@ pub(super) fn read(layers: &mut Layers, django: &Django, sockets: Sockets) -> We
         },
         subprotocols: values.texts_or("websocket.subprotocols", &default.subprotocols),
         max_message_size: size(values, "websocket.max_message_size", default.max_message_size),
+        compression: compression(values),
         ping_interval: values.seconds("websocket.ping_interval", default.ping_interval),
         ping_timeout: values.seconds("websocket.ping_timeout", default.ping_timeout),
         close_timeout: values.seconds("websocket.close_timeout", default.close_timeout),
     }
+}
+
+fn compression(values: &Values) -> Option<DeflateOptions> {
+    let default = DeflateOptions::default();
+    values.boolean("websocket.compression", false).then(|| DeflateOptions {
+        min_size: size(values, "websocket.compression_min_size", default.min_size),
+        memory: size(values, "websocket.compression_memory", default.memory),
+    })
 }
 
 /// A size in bytes.

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::{
     close::CloseFrame,
     connection::OpenSocket,
+    deflate::Deflate,
     handshake::{AnswerBody, Client, Counted, TakenOver, refuse, switching_protocols},
     options::RefuseBy,
     outbox::Outbox,
@@ -49,6 +50,8 @@ pub(super) struct Admitted {
     /// The one of ours that the client offers.
     pub(super) subprotocol: Option<Box<str>>,
     pub(super) path: String,
+    /// Where the client offers compression, and takes it.
+    pub(super) deflate: Option<Arc<Deflate>>,
 }
 
 /// A socket whose consumer has accepted.
@@ -81,8 +84,8 @@ async fn run(admitted: Box<Admitted>, answer: oneshot::Sender<Response<AnswerBod
 impl Admitted {
     /// Answers the handshake; `None` where there is no socket.
     async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Accepted> {
-        let Self { client, consumers, state, subprotocol, path } = self;
-        let outbox = Arc::new(Outbox::new(consumers.outbox));
+        let Self { client, consumers, state, subprotocol, path, deflate } = self;
+        let outbox = Arc::new(Outbox::new(consumers.outbox, deflate));
         let (mut consumer, mut connection) = match connect(consumers, state, &outbox).await {
             Ok(connected) => connected,
             Err(NotAccepted { reason, close }) => {
@@ -99,7 +102,8 @@ impl Admitted {
             }
         };
         let subprotocol = connection.take_subprotocol().or(subprotocol);
-        let response = switching_protocols(&client.accept, subprotocol.as_deref()).map(Either::Left);
+        let response =
+            switching_protocols(&client.accept, subprotocol.as_deref(), outbox.deflate().is_some()).map(Either::Left);
         if answer.send(response).is_ok()
             && let Some(client) = client.take_over(outbox).await
         {

@@ -106,7 +106,10 @@ impl OpenSocket {
         registration: Registration,
         options: Arc<WebSocketOptions>,
     ) -> Self {
-        let decoder = Decoder::new(options.max_message_size);
+        let mut decoder = Decoder::new(options.max_message_size);
+        if outbox.deflate().is_some() {
+            decoder = decoder.with_compressed();
+        }
         outbox.wake_up();
         Self {
             stream,
@@ -203,6 +206,10 @@ impl OpenSocket {
         let frame = match event {
             Event::Text(text) => Frame::Text(text),
             Event::Binary(bytes) => Frame::Binary(bytes),
+            Event::Compressed { is_text, payload } => {
+                // Boxed, since few sockets ever need the room.
+                return Box::pin(self.handle_compressed(is_text, payload, consumer, connection)).await;
+            }
             Event::Ping(payload) => {
                 self.outbox.send(codec::pong(&payload));
                 return None;
@@ -216,12 +223,40 @@ impl OpenSocket {
             }
             Event::Close(close) => return Some(self.echo(close.as_ref())),
         };
+        self.receive(frame, consumer, connection).await;
+        None
+    }
+
+    /// Inflates a message and hands it to the consumer, whose it is until the consumer is done with it.
+    async fn handle_compressed(
+        &mut self,
+        is_text: bool,
+        payload: Vec<u8>,
+        consumer: &mut dyn Consumer,
+        connection: &mut Connection,
+    ) -> Option<End> {
+        let deflate = Arc::clone(self.outbox.deflate()?);
+        let (payload, memory) = match deflate.inflate(payload).await {
+            Ok(inflated) => inflated,
+            Err(violation) => return Some(self.fail(violation.code, &violation.reason)),
+        };
+        let frame = if is_text { String::from_utf8(payload).map(Frame::Text) } else { Ok(Frame::Binary(payload)) };
+        let Ok(frame) = frame else {
+            let violation = Violation::invalid_text();
+            return Some(self.fail(violation.code, &violation.reason));
+        };
+        self.receive(frame, consumer, connection).await;
+        drop(memory);
+        None
+    }
+
+    /// Hands the consumer a frame, while the socket is not closing.
+    async fn receive(&self, frame: Frame, consumer: &mut dyn Consumer, connection: &mut Connection) {
         if !self.outbox.is_closed()
             && let Err(error) = consumer.receive(frame, connection).await
         {
             self.close_for(error, connection);
         }
-        None
     }
 
     /// Hands the consumer an event, while the socket is not closing.

@@ -19,6 +19,7 @@ use super::{
     admitted::{self, Admitted},
     close::CloseFrame,
     connection::OpenSocket,
+    deflate,
     limits::{Exceeded, Held, HeldAny},
     options::RefuseBy,
     outbox::Outbox,
@@ -75,7 +76,8 @@ pub(crate) async fn answer<B>(
                 Ok((user, counted)) => {
                     let state = state(route, consumers.application.as_ref(), captures, user, &scope, headers);
                     let (consumers, subprotocol) = (consumers.clone(), subprotocol.map(Box::from));
-                    let admitted = Admitted { client, consumers, state, subprotocol, path: scope.path };
+                    let deflate = site.deflate.clone().filter(|_| deflate::accepts(headers));
+                    let admitted = Admitted { client, consumers, state, subprotocol, path: scope.path, deflate };
                     admitted::open(admitted, counted).await
                 }
                 Err(reason) => client.refuse(reason, &scope.path, subprotocol),
@@ -128,7 +130,7 @@ impl Client {
 
     /// Accepts the handshake, and closes it so that a browser sees why.
     pub(super) fn close(self, frame: CloseFrame, subprotocol: Option<&str>) -> Response<AnswerBody> {
-        let response = switching_protocols(&self.accept, subprotocol);
+        let response = switching_protocols(&self.accept, subprotocol, false);
         tokio::spawn(async move {
             let Some(client) = self.take_over(Arc::default()).await else { return };
             let TakenOver { stream, outbox, registration, site, held, .. } = client;
@@ -210,7 +212,11 @@ fn subprotocol<'a>(headers: &HeaderMap, ours: &'a [String]) -> Option<&'a str> {
     ours.iter().find(is_offered).map(String::as_str)
 }
 
-pub(super) fn switching_protocols(accept: &str, subprotocol: Option<&str>) -> Response<Full<Bytes>> {
+pub(super) fn switching_protocols(
+    accept: &str,
+    subprotocol: Option<&str>,
+    is_compressed: bool,
+) -> Response<Full<Bytes>> {
     let mut headers = HeaderMap::new();
     let mut insert = |name, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -220,6 +226,9 @@ pub(super) fn switching_protocols(accept: &str, subprotocol: Option<&str>) -> Re
     insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     if let Some(subprotocol) = subprotocol {
         insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    }
+    if is_compressed {
+        insert(header::SEC_WEBSOCKET_EXTENSIONS, deflate::ACCEPTED);
     }
     accepted(headers)
 }

@@ -7,6 +7,7 @@ mod admitted;
 pub(crate) mod close;
 pub(crate) mod codec;
 mod connection;
+mod deflate;
 mod handshake;
 mod limits;
 mod options;
@@ -23,7 +24,7 @@ mod scratch;
 mod site;
 
 pub(crate) use handshake::{AnswerBody, answer, is_upgrade};
-pub(crate) use options::{OriginPolicy, RefuseBy, WebSocketOptions};
+pub(crate) use options::{DeflateOptions, OriginPolicy, RefuseBy, WebSocketOptions};
 pub(crate) use registry::Registry;
 pub(crate) use route::Route;
 pub(crate) use site::{OpenSockets, WebSocketParts, WebSocketSite};

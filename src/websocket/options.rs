@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub(crate) use super::deflate::DeflateOptions;
+
 /// What shapes a handshake and an open socket.
 #[derive(Clone, Debug)]
 pub(crate) struct WebSocketOptions {
@@ -15,6 +17,8 @@ pub(crate) struct WebSocketOptions {
     pub(crate) subprotocols: Vec<String>,
     /// `max_message_size`, in bytes. Default: 16 MiB, as under uvicorn.
     pub(crate) max_message_size: usize,
+    /// `compression`: permessage-deflate for clients that offer it. Default: off, as under Daphne.
+    pub(crate) compression: Option<DeflateOptions>,
     /// `ping_interval`. Default: 20 s, as uvicorn and Daphne; zero: never.
     pub(crate) ping_interval: Duration,
     /// `ping_timeout`: how long a pong may take. Default: 20 s.
@@ -31,6 +35,7 @@ impl Default for WebSocketOptions {
             refuse: RefuseBy::Status,
             subprotocols: Vec::new(),
             max_message_size: 16 * 1024 * 1024,
+            compression: None,
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(10),

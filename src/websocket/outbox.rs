@@ -19,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 
-use super::{close::CloseFrame, codec};
+use super::{close::CloseFrame, codec, deflate::Deflate};
 use crate::{
     channel_layer::{Message, Sink},
     consumer::{Close, Frame, OutboxOptions, Outlet, SharedFrame, SlowClient},
@@ -44,6 +44,8 @@ pub(crate) struct Outbox {
     signals: AtomicU8,
     waiting: Mutex<Waiting>,
     options: OutboxOptions,
+    /// Where the client takes compressed messages.
+    deflate: Option<Arc<Deflate>>,
 }
 
 #[derive(Debug, Default)]
@@ -91,9 +93,22 @@ impl Waiting {
 }
 
 impl Outbox {
-    /// An outbox that holds as much as `options` say.
-    pub(crate) fn new(options: OutboxOptions) -> Self {
-        Self { options, ..Self::default() }
+    /// An outbox that holds as much as `options` say, of a client that takes compressed messages where there is a
+    /// `deflate`.
+    pub(crate) fn new(options: OutboxOptions, deflate: Option<Arc<Deflate>>) -> Self {
+        Self { options, deflate, ..Self::default() }
+    }
+
+    /// What its client's messages are compressed by.
+    pub(super) const fn deflate(&self) -> Option<&Arc<Deflate>> {
+        self.deflate.as_ref()
+    }
+
+    fn encode(&self, is_text: bool, payload: &[u8]) -> Bytes {
+        match self.deflate.as_ref().and_then(|deflate| deflate.compress(payload)) {
+            Some(compressed) => codec::compressed(is_text, &compressed),
+            None => codec::message(is_text, payload),
+        }
     }
 
     /// Queues an encoded frame. Dropped silently once the socket is closing, as Channels drops late messages.
@@ -214,20 +229,36 @@ impl Sink for Outbox {
     }
 }
 
+/// Whether it is a text, and its bytes.
+const fn parts(frame: &Frame) -> (bool, &[u8]) {
+    match frame {
+        Frame::Text(text) => (true, text.as_bytes()),
+        Frame::Binary(bytes) => (false, bytes.as_slice()),
+    }
+}
+
 impl Outlet for Outbox {
     fn send_text(&self, text: &str) {
-        self.send(codec::text(text));
+        self.send(self.encode(true, text.as_bytes()));
     }
 
     fn send_bytes(&self, bytes: &[u8]) {
-        self.send(codec::binary(bytes));
+        self.send(self.encode(false, bytes));
     }
 
     fn send_shared(&self, frame: &SharedFrame) {
-        self.send(frame.plain(|frame| match frame {
-            Frame::Text(text) => codec::text(text),
-            Frame::Binary(bytes) => codec::binary(bytes),
-        }));
+        let plain = |frame: &Frame| {
+            let (is_text, payload) = parts(frame);
+            codec::message(is_text, payload)
+        };
+        self.send(match &self.deflate {
+            None => frame.plain(plain),
+            Some(deflate) => frame.compressed(|message| {
+                let (is_text, payload) = parts(message);
+                let compressed = deflate.compress(payload);
+                compressed.map_or_else(|| frame.plain(plain), |payload| codec::compressed(is_text, &payload))
+            }),
+        });
     }
 
     fn close(&self, close: Close) {
@@ -291,7 +322,7 @@ mod tests {
 
     /// The numbers of the events that wait after `sent`, for which there is room for three; `None`: closed.
     fn kept(policy: SlowClient, sent: &[(&str, i64)]) -> Option<Vec<i64>> {
-        let outbox = Outbox::new(OutboxOptions { messages: 3, bytes: 1000, policy });
+        let outbox = Outbox::new(OutboxOptions { messages: 3, bytes: 1000, policy }, None);
         for (event_type, number) in sent {
             outbox.deliver(&event(event_type, *number));
         }

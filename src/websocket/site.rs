@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    deflate::Deflate,
     limits::Limits,
     options::WebSocketOptions,
     origin::OriginCheck,
@@ -66,6 +67,8 @@ pub(crate) struct WebSocketSite {
     elsewhere: Option<Target>,
     pub(super) origins: OriginCheck,
     pub(super) options: Arc<WebSocketOptions>,
+    /// Where compression is on.
+    pub(super) deflate: Option<Arc<Deflate>>,
     pub(super) limits: LimitOptions,
     pub(super) tickets: Arc<dyn TicketStore>,
     pub(super) users: Arc<dyn UserStore>,
@@ -127,6 +130,7 @@ impl WebSocketSite {
             targets,
             elsewhere: upstream.map(|upstream| Target::Proxy(Arc::new(Proxy::untouched(upstream)))),
             origins: OriginCheck::new(&options.origins),
+            deflate: options.compression.map(|deflate| Arc::new(Deflate::new(deflate, options.max_message_size))),
             options: Arc::new(options),
             limits,
             tickets,

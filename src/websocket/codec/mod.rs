@@ -27,6 +27,11 @@ const MAX_HEADER: usize = 14;
 pub(crate) enum Event {
     Text(String),
     Binary(Vec<u8>),
+    /// A message as permessage-deflate has it, yet to be inflated.
+    Compressed {
+        is_text: bool,
+        payload: Vec<u8>,
+    },
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     /// `None`: a close frame without a code.
@@ -41,12 +46,12 @@ pub(crate) struct Violation {
 }
 
 impl Violation {
-    const fn protocol(reason: &'static str) -> Self {
+    pub(super) const fn protocol(reason: &'static str) -> Self {
         Self { code: 1002, reason: Cow::Borrowed(reason) }
     }
 
     /// uvicorn sends no reason with text that is not UTF-8.
-    const fn invalid_text() -> Self {
+    pub(super) const fn invalid_text() -> Self {
         Self { code: 1007, reason: Cow::Borrowed("") }
     }
 }
@@ -73,6 +78,7 @@ enum Kind {
 #[derive(Debug)]
 struct Message {
     is_text: bool,
+    is_compressed: bool,
     payload: Vec<u8>,
     /// How much of a text is known to be UTF-8.
     checked: usize,
@@ -88,6 +94,8 @@ pub(crate) struct Decoder {
     header: [u8; MAX_HEADER],
     header_len: u8,
     closed: bool,
+    /// Whether messages may be compressed.
+    takes_compressed: bool,
     frame: Option<Arriving>,
     message: Option<Box<Message>>,
     /// The payload of a control frame, as far as it has arrived.
@@ -101,10 +109,17 @@ impl Decoder {
             header: [0; MAX_HEADER],
             header_len: 0,
             closed: false,
+            takes_compressed: false,
             frame: None,
             message: None,
             control: Vec::new(),
         }
+    }
+
+    /// Takes compressed messages, too: permessage-deflate was agreed on.
+    pub(crate) const fn with_compressed(mut self) -> Self {
+        self.takes_compressed = true;
+        self
     }
 
     /// Takes what has arrived, cut anywhere, and appends what it says to `events`. Nothing after a close frame counts.
@@ -174,7 +189,12 @@ impl Decoder {
         if !is_control {
             self.check_size(header.opcode, size)?;
         }
-        if header.rsv1 || header.rsv2 || header.rsv3 {
+        let is_first = matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
+        let is_compressed = header.rsv1 && is_first && self.takes_compressed;
+        if header.rsv1 && header.opcode == OpCode::Data(Data::Continue) && self.is_in_compressed() {
+            return Err(Violation::protocol("RSV1 bit set in continuation frame"));
+        }
+        if (header.rsv1 && !is_compressed) || header.rsv2 || header.rsv3 {
             return Err(Violation::protocol("reserved bits must be 0"));
         }
         if is_control && size > MAX_CONTROL_PAYLOAD {
@@ -192,7 +212,7 @@ impl Decoder {
                 return Err(Violation::protocol("expected a continuation frame"));
             }
             OpCode::Data(data) => {
-                let message = Message { is_text: data == Data::Text, payload: Vec::new(), checked: 0 };
+                let message = Message { is_text: data == Data::Text, is_compressed, payload: Vec::new(), checked: 0 };
                 self.message = Some(Box::new(message));
                 Kind::Data
             }
@@ -201,6 +221,10 @@ impl Decoder {
             OpCode::Control(_) => Kind::Close,
         };
         Ok(Arriving { kind, is_final: header.is_final, mask, remaining: size })
+    }
+
+    fn is_in_compressed(&self) -> bool {
+        self.message.as_ref().is_some_and(|message| message.is_compressed)
     }
 
     /// The limit counts all fragments of a message. The sentences are `PayloadTooBig`'s.
@@ -232,7 +256,7 @@ impl Decoder {
             payload.reserve_exact(doubled.min(part.len() + remaining));
         }
         payload.extend_from_slice(part);
-        if !message.is_text || is_last {
+        if !message.is_text || message.is_compressed || is_last {
             return Ok(());
         }
         match std::str::from_utf8(&payload[message.checked..]) {
@@ -248,7 +272,9 @@ impl Decoder {
             Kind::Data if !is_final => return Ok(()),
             Kind::Data => {
                 let Some(message) = self.message.take() else { return Ok(()) };
-                if message.is_text {
+                if message.is_compressed {
+                    Event::Compressed { is_text: message.is_text, payload: message.payload }
+                } else if message.is_text {
                     Event::Text(String::from_utf8(message.payload).map_err(|_| Violation::invalid_text())?)
                 } else {
                     Event::Binary(message.payload)
@@ -306,14 +332,28 @@ fn unmask(data: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-/// A frame of text, ready to be written to any number of sockets.
-pub(crate) fn text(payload: &str) -> Bytes {
-    encode(OpCode::Data(Data::Text), payload.as_bytes())
+/// A frame of text or bytes, ready to be written to any number of sockets.
+pub(crate) fn message(is_text: bool, payload: &[u8]) -> Bytes {
+    encode(data(is_text), payload)
 }
 
-/// A frame of bytes.
+/// The same with a payload that is compressed, for sockets whose clients take it.
+pub(crate) fn compressed(is_text: bool, payload: &[u8]) -> Bytes {
+    write(&FrameHeader { opcode: data(is_text), rsv1: true, ..FrameHeader::default() }, payload)
+}
+
+const fn data(is_text: bool) -> OpCode {
+    OpCode::Data(if is_text { Data::Text } else { Data::Binary })
+}
+
+#[cfg(any(test, feature = "internals"))]
+pub(crate) fn text(payload: &str) -> Bytes {
+    message(true, payload.as_bytes())
+}
+
+#[cfg(any(test, feature = "internals"))]
 pub(crate) fn binary(payload: &[u8]) -> Bytes {
-    encode(OpCode::Data(Data::Binary), payload)
+    message(false, payload)
 }
 
 pub(crate) fn ping(payload: &[u8]) -> Bytes {
@@ -341,7 +381,10 @@ pub(crate) fn close_with_payload(payload: &[u8]) -> Bytes {
 
 /// The frame as a server sends it: whole and not masked.
 fn encode(opcode: OpCode, payload: &[u8]) -> Bytes {
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    write(&FrameHeader { opcode, ..FrameHeader::default() }, payload)
+}
+
+fn write(header: &FrameHeader, payload: &[u8]) -> Bytes {
     let length = payload.len() as u64;
     let mut frame = Vec::with_capacity(header.len(length) + payload.len());
     // Writing to a Vec does not fail.

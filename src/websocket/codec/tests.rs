@@ -145,6 +145,32 @@ fn text_that_is_not_utf_8_ends_at_the_first_bad_byte() {
 }
 
 #[test]
+fn compressed_messages_are_taken_as_they_came_where_that_was_agreed_on() {
+    let decode = |input: &[u8]| {
+        let mut events = Vec::new();
+        let result = Decoder::new(16).with_compressed().decode(&mut input.to_vec(), &mut events);
+        (events, result.map_err(|violation| violation.reason))
+    };
+    let fragments = [frame(0x41, b"\xff\xfe"), frame(PING, b""), frame(LAST, b"\x07")].concat();
+    let message = Event::Compressed { is_text: true, payload: b"\xff\xfe\x07".to_vec() };
+    assert_eq!(decode(&fragments), (vec![Event::Ping(Vec::new()), message], Ok(())));
+    let both = [frame(0xc2, b"\x00"), frame(TEXT, b"plain")].concat();
+    let message = Event::Compressed { is_text: false, payload: vec![0] };
+    assert_eq!(decode(&both).0, [message, Event::Text("plain".to_owned())]);
+
+    let reserved = "reserved bits must be 0";
+    assert_eq!(decode(&frame(0xc9, b"")).1, Err(reserved.into()), "a control frame");
+    assert_eq!(decode(&frame(0xe1, b"")).1, Err(reserved.into()), "RSV2");
+    let plain_first = [frame(FIRST_TEXT, b"a"), frame(0xc0, b"b")].concat();
+    assert_eq!(decode(&plain_first).1, Err(reserved.into()));
+    let again = [frame(0x41, b"a"), frame(0xc0, b"b")].concat();
+    assert_eq!(decode(&again).1, Err("RSV1 bit set in continuation frame".into()));
+    let interrupted = [frame(0x41, b"a"), frame(0xc1, b"b")].concat();
+    assert_eq!(decode(&interrupted).1, Err("expected a continuation frame".into()));
+    assert_eq!(decode(&frame(0xc1, &[0; 17])[..6]).1, Err("frame with 17 bytes exceeds limit of 16 bytes".into()));
+}
+
+#[test]
 fn an_idle_decoder_holds_no_buffer() {
     let mut decoder = Decoder::new(1 << 24);
     let mut events = Vec::new();
@@ -163,6 +189,8 @@ fn frames_are_written_whole_and_unmasked() {
     assert_eq!(text("hi")[..], *b"\x81\x02hi");
     assert_eq!(binary(&[0; 126])[..4], [0x82, 126, 0, 126]);
     assert_eq!(text(&"x".repeat(65536))[..10], [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(compressed(true, b"hi")[..], *b"\xc1\x02hi");
+    assert_eq!(compressed(false, b"hi")[..], *b"\xc2\x02hi");
     assert_eq!(close(None)[..], [0x88, 0]);
     assert_eq!(close(Some(&CloseFrame::new(1000, "bye")))[..], *b"\x88\x05\x03\xe8bye");
     assert_eq!(ping(b"1234")[..], *b"\x89\x041234");

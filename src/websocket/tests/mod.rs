@@ -1,6 +1,7 @@
 //! A server with fakes behind it, and a client that speaks bytes.
 
 mod closing;
+mod compression;
 mod frames;
 mod handshake;
 mod keepalive;
