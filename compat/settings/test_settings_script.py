@@ -1107,15 +1107,122 @@ def test_a_version_may_be_text(item):
 # channel_layer
 
 
-def test_the_channel_layer_and_its_arguments(item):
-    assert item("channel_layer") == {"backend": None, "kind": "none", "config": None}
-    config = {"hosts": [{"address": "redis://127.0.0.1", "socket_timeout": None}], "capacity": 50}
-    layers = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": config}}
-    assert item("channel_layer", {"CHANNEL_LAYERS": layers}) == {
+SERVER = {
+    "host": "localhost",
+    "port": 6379,
+    "unix_socket": None,
+    "tls": None,
+    "username": None,
+    "password": None,
+    "db": 0,
+}
+
+
+def layer(backend="channels_redis.core.RedisChannelLayer", **config):
+    return {"CHANNEL_LAYERS": {"default": {"BACKEND": backend, "CONFIG": config}}}
+
+
+def test_without_a_channel_layer_there_is_none(item):
+    assert item("channel_layer") == {"backend": None, "kind": "none", "unsupported": []}
+
+
+def test_the_channel_layer_in_memory_is_named(item):
+    assert item("channel_layer", layer("channels.layers.InMemoryChannelLayer")) == {
+        "backend": "channels.layers.InMemoryChannelLayer",
+        "kind": "in_memory",
+        "unsupported": [],
+    }
+
+
+def test_the_channel_layer_and_its_defaults(item):
+    pytest.importorskip("channels_redis")
+    assert item("channel_layer", layer()) == {
         "backend": "channels_redis.core.RedisChannelLayer",
         "kind": "redis",
-        "config": config,
+        "servers": [SERVER],
+        "prefix": "asgi",
+        "expiry": 60,
+        "group_expiry": 86400,
+        "capacity": 100,
+        "channel_capacity": [],
+        "symmetric_encryption_keys": [],
+        "serializer_format": "msgpack",
+        "random_prefix_length": 12,
+        "unsupported": [],
     }
+    assert item("channel_layer", layer("channels_redis.pubsub.RedisPubSubChannelLayer")) == {
+        "backend": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "kind": "redis_pubsub",
+        "servers": [SERVER],
+        "prefix": "asgi",
+        "symmetric_encryption_keys": [],
+        "serializer_format": "msgpack",
+        "unsupported": [],
+    }
+
+
+def test_every_form_of_the_channel_layers_hosts(item):
+    pytest.importorskip("channels_redis")
+    hosts = [
+        "redis://user:pw@one:1/2",
+        ["two", 2],
+        {"address": "rediss://three:3", "ssl_cert_reqs": None},
+        {"host": "four", "port": 4, "db": 4, "password": "pw"},
+        {"address": "unix:///run/redis.sock?db=5"},
+        {
+            "sentinels": [["s1", 26379], ["s2", 26380]],
+            "master_name": "primary",
+            "sentinel_kwargs": {"password": "sentinels"},
+            "password": "pw",
+            "db": 6,
+        },
+    ]
+    found = item("channel_layer", layer(hosts=hosts))
+    assert found["unsupported"] == []
+    *plain, tls, sentinel = [found["servers"][index] for index in (0, 1, 3, 4, 2, 5)]
+    assert plain == [
+        dict(SERVER, host="one", port=1, username="user", password="pw", db=2),
+        dict(SERVER, host="two", port=2),
+        dict(SERVER, host="four", port=4, db=4, password="pw"),
+        dict(SERVER, host=None, port=None, unix_socket="/run/redis.sock", db=5),
+    ]
+    assert (tls["host"], tls["port"], tls["tls"]["accept_any_certificate"]) == ("three", 3, True)
+    asked = [dict(SERVER, host=host, port=port, password="sentinels") for host, port in (("s1", 26379), ("s2", 26380))]
+    assert sentinel == dict(
+        SERVER, host=None, port=None, password="pw", db=6, sentinels=asked, service_name="primary"
+    )
+
+
+def test_capacities_keys_and_formats_of_the_channel_layer(item):
+    pytest.importorskip("channels_redis")
+    config = {
+        "prefix": "site",
+        "capacity": 7,
+        "expiry": 10,
+        "group_expiry": 20,
+        "channel_capacity": {"http.*": 2},
+        "symmetric_encryption_keys": ["first", "second"],
+        "serializer_format": "json",
+        "random_prefix_length": 4,
+    }
+    found = item("channel_layer", layer(**config))
+    assert found["channel_capacity"] == [{"glob": "http.*", "capacity": 2}]
+    assert {name: found[name] for name in config if name != "channel_capacity"} == {
+        name: value for name, value in config.items() if name != "channel_capacity"
+    }
+
+
+def test_what_json_cannot_hold_of_the_channel_layer(item):
+    pytest.importorskip("channels_redis")
+    found = item("channel_layer", target="mysite.settings_layer")
+    assert found["kind"] == "redis"
+    assert found["channel_capacity"] == [
+        {"regex": "(?i)^websocket\\.send", "capacity": 3},
+        {"glob": "*", "capacity": 4},
+    ]
+    assert found["symmetric_encryption_keys"] == ["as bytes"]
+    assert (found["servers"][0]["host"], found["servers"][0]["port"]) == ("two", 2)
+    assert found["unsupported"] == ["mysite.settings_layer.Layer overrides group_send()"]
 
 
 # languages and pages

@@ -118,6 +118,16 @@ pub trait ChannelLayer: Send + Sync {
 #[error("{0}")]
 pub struct InvalidOptions(String);
 
+/// Whether [`open`] takes `options`, as far as can be told without a connection.
+///
+/// # Errors
+///
+/// [`InvalidOptions`] names the setting that cannot be used.
+pub(crate) fn check(options: &ChannelLayerOptions) -> Result<(), InvalidOptions> {
+    capacity::Capacities::new(options.capacity, &options.channel_capacity).map_err(InvalidOptions)?;
+    options.client().map(|_| ()).map_err(InvalidOptions)
+}
+
 /// A member of the layer that `options` describe. To be called on a Tokio runtime; nothing is waited for.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How a layer is reached and how it behaves. The defaults are those of channels_redis.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelLayerOptions {
     /// Which of Channels' layers. Default: Redis.
     pub backend: LayerBackend,
@@ -115,7 +115,7 @@ pub enum SerializerFormat {
 }
 
 /// One of the Redis servers of a layer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host(RedisOptions);
 
 impl Host {

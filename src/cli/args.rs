@@ -106,8 +106,8 @@ pub(super) struct ProjectArguments {
     /// Django's cache, such as `redis://host:6379/0`.
     #[arg(long, value_name = "URL", hide_env_values = true)]
     cache_url: Option<String>,
-    /// The channel layer's Redis (not in this version).
-    #[arg(long, value_name = "URL", hide = true)]
+    /// The channel layer's Redis, such as `redis://host:6379/0`.
+    #[arg(long, value_name = "URL", hide_env_values = true)]
     channel_layer_url: Option<String>,
     /// The Django that runs already, such as `http://127.0.0.1:8000` or `unix:/run/gunicorn.sock`: gets everything that
     /// is not answered here. Several servers: repeated, or with commas.

@@ -43,6 +43,16 @@ pub(crate) enum RouteKind {
     Proxy(ProxyOptions),
 }
 
+impl RouteKind {
+    /// Whether its sockets have a channel or send to others.
+    pub(crate) fn needs_channel_layer(&self) -> bool {
+        match self {
+            Self::Declared(declared) => declared.needs_channel_layer(),
+            Self::Rust(_) | Self::Proxy(_) => false,
+        }
+    }
+}
+
 /// What makes the consumers of a route that is written in Rust.
 #[derive(Clone)]
 pub(crate) struct RustConsumer(Arc<dyn Application>);
@@ -110,6 +120,17 @@ pub(crate) struct DeclaredOptions {
     pub(crate) ask: Option<AskOptions>,
     /// `on_error`.
     pub(crate) on_error: OnError,
+}
+
+impl DeclaredOptions {
+    /// Whether it says so. A route that is [`ask`](Self::ask)ed may be told of groups later.
+    pub(crate) fn needs_channel_layer(&self) -> bool {
+        let sends = |action: &DeclaredAction| action.group_send.is_some() || action.channel_send.is_some();
+        !self.groups.is_empty()
+            || !self.events.is_empty()
+            || self.receive.iter().any(|receive| sends(&receive.action))
+            || self.on_connect.iter().chain(&self.on_disconnect).any(sends)
+    }
 }
 
 /// `on_error`: what a frame or event that cannot be handled does to its socket.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::secret::Secret;
 
 /// One Redis, as `LOCATION` and `OPTIONS` describe it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RedisOptions {
     pub(crate) topology: RedisTopology,
     pub(crate) username: Option<String>,
@@ -15,7 +15,7 @@ pub(crate) struct RedisOptions {
 }
 
 /// How the primary is found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RedisTopology {
     /// The first of `LOCATION`'s servers: writes, reads and deletes all go there.
     Single(RedisAddress),
@@ -31,14 +31,14 @@ pub(crate) enum RedisTopology {
 }
 
 /// One server's address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RedisAddress {
     Tcp { host: String, port: u16, tls: Option<RedisTls> },
     Unix(PathBuf),
 }
 
 /// `rediss://` and its `ssl_*` options.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RedisTls {
     /// `ssl_cert_reqs: None` or `"none"`: any certificate is accepted.
     pub(crate) accept_any_certificate: bool,

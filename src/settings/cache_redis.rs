@@ -1,55 +1,20 @@
 //! The Redis of `[cache]`: from a URL, from names, or from the servers that Django's cache object has.
 
-use std::path::PathBuf;
-
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    cache_url,
     layer::Layers,
     problem::{Code, Problem},
+    redis_server::Server,
+    redis_url,
     values::Values,
 };
 use crate::{
-    redis::{RedisAddress, RedisOptions, RedisTls, RedisTopology},
+    redis::{RedisAddress, RedisOptions, RedisTopology},
     secret::Secret,
 };
 
 const MEND: &str = "[cache]\nlocation = \"redis://user:password@host:6379/0\"";
-
-/// A server as the document has it.
-#[derive(Debug, Deserialize)]
-struct Server {
-    #[serde(default)]
-    host: Option<String>,
-    #[serde(default)]
-    port: Option<u16>,
-    #[serde(default)]
-    unix_socket: Option<String>,
-    #[serde(default)]
-    tls: Option<Tls>,
-    #[serde(default)]
-    username: Option<String>,
-    #[serde(default)]
-    password: Option<String>,
-    #[serde(default)]
-    db: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Tls {
-    #[serde(default)]
-    accept_any_certificate: bool,
-    #[serde(default)]
-    accept_any_name: bool,
-    #[serde(default)]
-    ca_file: Option<PathBuf>,
-    #[serde(default)]
-    certificate_file: Option<PathBuf>,
-    #[serde(default)]
-    key_file: Option<PathBuf>,
-}
 
 /// The Redis that tickets are kept in.
 pub(super) fn read(layers: &mut Layers) -> Result<RedisOptions, Problem> {
@@ -102,7 +67,7 @@ fn place(layers: &mut Layers) -> Result<RedisOptions, Problem> {
         let missing = || Problem::new(Code::CacheMissing, "the cache has no location").mend(MEND);
         let first = servers.next().ok_or_else(missing)?;
         let (username, password, database) = first.login();
-        RedisOptions { topology: RedisTopology::Single(first.address(6379)?), username, password, database }
+        RedisOptions { topology: RedisTopology::Single(address(&first, 6379)?), username, password, database }
     } else {
         let primary = servers.next();
         sentinel_options(values, sentinels, primary)?
@@ -125,7 +90,7 @@ fn note_first_only(layers: &mut Layers) {
 }
 
 fn url_of(path: &str, url: &str, values: &Values) -> Result<RedisOptions, Problem> {
-    cache_url::parse(url).map_err(|sentence| Problem::new(Code::CacheUrl, sentence).at(values.origin(path)).mend(MEND))
+    redis_url::parse(url).map_err(|sentence| Problem::new(Code::CacheUrl, sentence).at(values.origin(path)).mend(MEND))
 }
 
 fn servers(values: &Values, path: &str) -> Result<Vec<Server>, Problem> {
@@ -141,9 +106,14 @@ fn servers(values: &Values, path: &str) -> Result<Vec<Server>, Problem> {
     })
 }
 
+fn address(server: &Server, default_port: u16) -> Result<RedisAddress, Problem> {
+    let missing = || Problem::new(Code::NotTheDocument, "a server of the cache has neither host nor unix_socket");
+    server.address(default_port).ok_or_else(missing)
+}
+
 fn sentinel_options(values: &Values, sentinels: Vec<Server>, primary: Option<Server>) -> Result<RedisOptions, Problem> {
     let (sentinel_username, sentinel_password, _) = sentinels.first().map(Server::login).unwrap_or_default();
-    let sentinels = sentinels.into_iter().map(|server| server.address(26379)).collect::<Result<_, _>>()?;
+    let sentinels = sentinels.into_iter().map(|server| address(&server, 26379)).collect::<Result<_, _>>()?;
     let (username, password, database) = primary.as_ref().map(Server::login).unwrap_or_default();
     let topology = RedisTopology::Sentinel {
         sentinels,
@@ -169,10 +139,10 @@ fn named_sentinels(values: &Values) -> Result<RedisOptions, Problem> {
         _ => return Err(bad()),
     };
     let address = |value: &Value| match value {
-        Value::String(text) => cache_url::address(text, 26379, None).map_err(|_| bad()),
+        Value::String(text) => redis_url::address(text, 26379, None).map_err(|_| bad()),
         Value::Array(pair) => match pair.as_slice() {
             [Value::String(host), Value::Number(port)] => {
-                cache_url::address(&format!("{host}:{port}"), 26379, None).map_err(|_| bad())
+                redis_url::address(&format!("{host}:{port}"), 26379, None).map_err(|_| bad())
             }
             _ => Err(bad()),
         },
@@ -197,38 +167,4 @@ fn service(values: &Values) -> Result<String, Problem> {
         Problem::new(Code::CacheMissing, "the Sentinels' service is not named")
             .mend("[cache]\nservice_name = \"mymaster\"")
     })
-}
-
-impl Server {
-    fn login(&self) -> (Option<String>, Option<Secret>, i64) {
-        let username = self.username.clone().filter(|name| !name.is_empty());
-        let password = self.password.clone().filter(|password| !password.is_empty()).map(Secret::new);
-        (username, password, self.db.unwrap_or(0))
-    }
-
-    fn address(&self, default_port: u16) -> Result<RedisAddress, Problem> {
-        match (&self.unix_socket, &self.host) {
-            (Some(path), _) => Ok(RedisAddress::Unix(PathBuf::from(path))),
-            (None, Some(host)) => Ok(RedisAddress::Tcp {
-                host: host.clone(),
-                port: self.port.unwrap_or(default_port),
-                tls: self.tls.as_ref().map(Tls::options),
-            }),
-            (None, None) => {
-                Err(Problem::new(Code::NotTheDocument, "a server of the cache has neither host nor unix_socket"))
-            }
-        }
-    }
-}
-
-impl Tls {
-    fn options(&self) -> RedisTls {
-        RedisTls {
-            accept_any_certificate: self.accept_any_certificate,
-            accept_any_name: self.accept_any_name,
-            ca_file: self.ca_file.clone(),
-            certificate_file: self.certificate_file.clone(),
-            key_file: self.key_file.clone(),
-        }
-    }
 }

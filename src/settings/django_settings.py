@@ -1679,7 +1679,7 @@ def redis_server(pool, unsupported):
     """One server as a redis-py connection pool knows it, after URL and options were merged. Nothing connects."""
     values = pool.connection_kwargs
     names = [path_of(cls) for cls in pool.connection_class.__mro__]
-    if not any(name.startswith("redis.connection.") for name in names):
+    if not any(name.startswith(("redis.connection.", "redis.asyncio.connection.")) for name in names):
         unsupported.append("the Redis connection class %s" % path_of(pool.connection_class))
     for name in ("credential_provider", "decode_responses", "redis_connect_func", "retry_on_error") + REDIS_TLS_UNKNOWN:
         if values.get(name) and name != "retry_on_error":
@@ -1689,7 +1689,7 @@ def redis_server(pool, unsupported):
         "host": None if socket else str(values.get("host") or "localhost"),
         "port": None if socket else int(values.get("port") or 6379),
         "unix_socket": socket,
-        "tls": redis_tls(values) if any("SSLConnection" in name for name in names) else None,
+        "tls": redis_tls(values, names) if any("SSLConnection" in name for name in names) else None,
         "username": values.get("username") or None,
         "password": plain(values.get("password") or None),
         "db": int(values.get("db") or 0),
@@ -1702,11 +1702,14 @@ REDIS_TLS_UNKNOWN = (
 )  # fmt: skip
 
 
-def redis_tls(values):
+def redis_tls(values, names):
     """`ssl_*` with the defaults of this version of redis-py, which changed over time."""
     import ssl
 
-    from redis.connection import SSLConnection
+    if any(name.startswith("redis.asyncio.") for name in names):
+        from redis.asyncio.connection import SSLConnection
+    else:
+        from redis.connection import SSLConnection
 
     defaults = {
         name: parameter.default
@@ -1753,17 +1756,91 @@ LAYERS = {
 
 
 def channel_layer(project):
-    """`channel_layers["default"]`: its class, and the arguments that the settings give it."""
+    """`channel_layers["default"]`: its class, and what it was made with."""
     from django.conf import settings
 
     configured = (getattr(settings, "CHANNEL_LAYERS", None) or {}).get("default")
     if not configured:
-        return {"backend": None, "kind": "none", "config": None}
+        return {"backend": None, "kind": "none", "unsupported": []}
     from channels.layers import channel_layers
 
     instance = channel_layers["default"]
-    kind = next((LAYERS[path_of(cls)] for cls in type(instance).__mro__ if path_of(cls) in LAYERS), "other")
-    return {"backend": path_of(instance), "kind": kind, "config": configured.get("CONFIG") or {}}
+    base = next((cls for cls in type(instance).__mro__ if path_of(cls) in LAYERS), None)
+    # Not of the instance: the pub/sub layer asks for a running event loop when an attribute is looked up.
+    found = {"backend": path_of(type(instance)), "kind": LAYERS[path_of(base)] if base else "other", "unsupported": []}
+    if found["kind"] in ("redis", "redis_pubsub"):
+        replaced = [text for text in cache_overrides(type(instance), base) if not text.endswith(" __init__()")]
+        found["unsupported"] += replaced
+        redis_layer(instance, configured.get("CONFIG") or {}, found)
+    return found
+
+
+MESSAGE_SERIALIZERS = {
+    "channels_redis.serializers.MsgPackSerializer": "msgpack",
+    "channels_redis.serializers.JSONSerializer": "json",
+}
+
+
+def redis_layer(instance, config, found):
+    """channels_redis, core.py and pubsub.py: what the object has, and of what it does not keep, `CONFIG`."""
+    values = dict(config, **vars(instance).get("_kwargs", {}))
+    values.update(vars(instance))
+    unsupported = found["unsupported"]
+    found["servers"] = layer_servers(values.get("hosts"), unsupported)
+    found["prefix"] = values.get("prefix", "asgi")
+    serializer = values.get("_serializer")
+    found["serializer_format"] = "msgpack" if serializer is None else MESSAGE_SERIALIZERS.get(path_of(serializer))
+    if found["serializer_format"] is None:
+        unsupported.append("the serializer %s" % path_of(serializer))
+    found["symmetric_encryption_keys"] = layer_keys(config.get("symmetric_encryption_keys") or [], unsupported)
+    if found["kind"] == "redis":
+        found["expiry"] = int(values.get("expiry", 60))
+        found["group_expiry"] = int(values.get("group_expiry", 86400))
+        found["capacity"] = values.get("capacity", 100)
+        found["random_prefix_length"] = getattr(serializer, "random_prefix_length", 12)
+        found["channel_capacity"] = [
+            {"regex" if hasattr(pattern, "match") else "glob": regex_text(pattern), "capacity": capacity}
+            for pattern, capacity in (config.get("channel_capacity") or {}).items()
+        ]
+
+
+def layer_keys(keys, unsupported):
+    try:
+        return [plain(key) for key in keys]
+    except UnicodeDecodeError:
+        unsupported.append("a key of symmetric_encryption_keys whose bytes are no UTF-8")
+        return []
+
+
+def layer_servers(hosts, unsupported):
+    """`hosts`, as `decode_hosts` and `create_pool` of channels_redis read them, each from a pool that never connects."""
+    try:
+        from redis import asyncio as client
+        from redis.asyncio import sentinel as sentinels
+    except ImportError:
+        unsupported.append("hosts without redis-py 4.2 or later: channels_redis 4 is the first that has it")
+        return []
+    servers = []
+    for host in hosts or ["redis://localhost:6379"]:
+        if isinstance(host, (tuple, list)):
+            host = {"host": host[0], "port": host[1]}
+        elif not isinstance(host, dict):
+            host = {"address": host}
+        host = dict(host)
+        name = host.pop("master_name", None)
+        if "address" in host:
+            pool = client.ConnectionPool.from_url(plain(host.pop("address")), **host)
+        elif name is not None:
+            manager = sentinels.Sentinel(host.pop("sentinels"), sentinel_kwargs=host.pop("sentinel_kwargs", None))
+            pool = sentinels.SentinelConnectionPool(name, manager, **host)
+        else:
+            pool = client.ConnectionPool(**host)
+        server = redis_server(pool, unsupported)
+        if name is not None:
+            asked = [redis_server(one.connection_pool, unsupported) for one in pool.sentinel_manager.sentinels]
+            server.update(host=None, port=None, sentinels=asked, service_name=name)
+        servers.append(server)
+    return servers
 
 
 # ---------------------------------------------------------------------------------------------------------------------

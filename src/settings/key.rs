@@ -58,6 +58,7 @@ const COUNT: Kind = Kind::Integer(1, u32::MAX as i64);
 const SSL_MODES: Kind = Kind::Word(&["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]);
 const DATABASE: &str = "DATABASES[\"default\"]";
 const CACHE: &str = "CACHES[\"default\"]";
+const LAYER: &str = "CHANNEL_LAYERS[\"default\"]";
 
 /// Every setting, in the order in which `sluicegate settings` prints them. `[[route]]` is read by itself.
 pub(super) const KEYS: &[Key] = &[
@@ -136,17 +137,24 @@ pub(super) const KEYS: &[Key] = &[
     read("cache.socket_timeout", Kind::Seconds, ""),
     ignored("cache.timeout", Kind::Any, "a ticket lives 600 seconds, whatever the cache's TIMEOUT says"),
     // CHANNEL_LAYERS.
-    not_yet("channel_layer.url", Kind::Secret),
-    not_yet("channel_layer.backend", Kind::Text),
-    not_yet("channel_layer.hosts", Kind::Any),
-    not_yet("channel_layer.prefix", Kind::Text),
-    not_yet("channel_layer.expiry", Kind::Seconds),
-    not_yet("channel_layer.group_expiry", Kind::Seconds),
-    not_yet("channel_layer.capacity", COUNT),
-    not_yet("channel_layer.channel_capacity", Kind::Any),
-    not_yet("channel_layer.symmetric_encryption_keys", Kind::Any),
-    not_yet("channel_layer.serializer_format", Kind::Text),
-    not_yet("channel_layer.random_prefix_length", COUNT),
+    read("channel_layer.url", Kind::Secret, ""),
+    read("channel_layer.backend", Kind::Text, LAYER),
+    django_only("channel_layer.kind", Kind::Text, LAYER),
+    read("channel_layer.hosts", Kind::Any, LAYER),
+    django_only("channel_layer.servers", Kind::Any, LAYER),
+    read("channel_layer.prefix", Kind::Text, LAYER),
+    read("channel_layer.expiry", Kind::Seconds, LAYER),
+    read("channel_layer.group_expiry", Kind::Seconds, LAYER),
+    read("channel_layer.capacity", Kind::Integer(0, u32::MAX as i64), LAYER),
+    read("channel_layer.channel_capacity", Kind::Any, LAYER),
+    read("channel_layer.symmetric_encryption_keys", Kind::Secrets, LAYER),
+    read("channel_layer.serializer_format", Kind::Word(&["msgpack", "json"]), LAYER),
+    read("channel_layer.random_prefix_length", Kind::Integer(0, 1024), LAYER),
+    read("channel_layer.lease", Kind::SecondsOrOff, ""),
+    read("channel_layer.queues", Kind::Integer(1, 1024), ""),
+    read("channel_layer.member_per_channel", Kind::Bool, ""),
+    read("channel_layer.timeout", Kind::Seconds, ""),
+    django_only("channel_layer.unsupported", Kind::Texts, LAYER),
     // SIMPLE_JWT.
     read("simple_jwt.algorithm", Kind::Text, "SIMPLE_JWT[\"ALGORITHM\"]"),
     read("simple_jwt.signing_key", Kind::Secret, "SIMPLE_JWT[\"SIGNING_KEY\"]"),

@@ -17,6 +17,8 @@ pub(super) enum Kind {
     TextOrInteger,
     /// Text that is never shown.
     Secret,
+    /// A list of texts that are never shown; one text alone stands for a list of one.
+    Secrets,
     /// Text, or `false` (in Django `None`) for none.
     TextOrNone,
     /// A list of texts; one text alone stands for a list of one.
@@ -27,6 +29,8 @@ pub(super) enum Kind {
     PairOrNone,
     /// A duration: a number of seconds, or text such as "30s", "5m", "500ms".
     Seconds,
+    /// A duration, or `"off"` or `false` for none.
+    SecondsOrOff,
     /// A size in bytes: a number, or text such as "64 KiB".
     Bytes,
     /// One of these words.
@@ -48,10 +52,11 @@ impl Kind {
             Self::Text | Self::Secret => "text in quotes".to_owned(),
             Self::TextOrInteger => "a whole number, or text in quotes".to_owned(),
             Self::TextOrNone => "text in quotes, or false for none".to_owned(),
-            Self::Texts => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
+            Self::Texts | Self::Secrets => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
             Self::TextOrTexts => "text or a list of texts, or false for none".to_owned(),
             Self::PairOrNone => "a list of two texts, or false for none".to_owned(),
             Self::Seconds => "a number of seconds, or a text such as \"30s\" or \"5m\"".to_owned(),
+            Self::SecondsOrOff => "a number of seconds, a text such as \"30s\" or \"5m\", or \"off\"".to_owned(),
             Self::Bytes => "a number of bytes, or a text such as \"64 KiB\"".to_owned(),
             Self::Word(words) => format!("one of {}", quoted(words)),
             Self::BoolOr(words) => format!("true, false or {}", quoted(words)),
@@ -62,7 +67,7 @@ impl Kind {
     /// The bounds that a refused value is beyond, where it is of the right form and `describe` does not say them.
     pub(super) fn bounds(self, value: &Value) -> &'static str {
         match (self, value) {
-            (Self::Seconds, Value::Number(_)) => ", from 0 to 3155760000 s",
+            (Self::Seconds | Self::SecondsOrOff, Value::Number(_)) => ", from 0 to 3155760000 s",
             (Self::Seconds, Value::String(text)) if parse_seconds(text).is_some() => ", from 0 to 3155760000 s",
             (Self::Bytes, Value::Number(_)) => ", below 2 GiB",
             (Self::Bytes, Value::String(text)) if parse_bytes(text).is_some() => ", below 2 GiB",
@@ -89,15 +94,17 @@ impl Kind {
                 let number = value.as_i64()?;
                 (min <= number && number <= max).then_some(value)
             }
-            (Self::Texts, value @ Value::String(_)) => Some(Value::Array(vec![value])),
-            (Self::Texts | Self::TextOrTexts, Value::Array(list)) => {
+            (Self::Texts | Self::Secrets, value @ Value::String(_)) => Some(Value::Array(vec![value])),
+            (Self::Texts | Self::Secrets | Self::TextOrTexts, Value::Array(list)) => {
                 list.iter().all(Value::is_string).then_some(Value::Array(list))
             }
             (Self::PairOrNone, Value::Array(list)) => {
                 (list.len() == 2 && list.iter().all(Value::is_string)).then_some(Value::Array(list))
             }
-            (Self::Seconds, Value::Number(number)) => seconds(number.as_f64()?),
-            (Self::Seconds, Value::String(text)) => seconds(parse_seconds(&text)?),
+            (Self::SecondsOrOff, Value::Bool(false) | Value::Null) => Some(Value::Null),
+            (Self::SecondsOrOff, Value::String(word)) if word.eq_ignore_ascii_case("off") => Some(Value::Null),
+            (Self::Seconds | Self::SecondsOrOff, Value::Number(number)) => seconds(number.as_f64()?),
+            (Self::Seconds | Self::SecondsOrOff, Value::String(text)) => seconds(parse_seconds(&text)?),
             (Self::Bytes, Value::Number(number)) => number.as_u64().filter(|&n| fits(n)).map(Value::from),
             (Self::Bytes, Value::String(text)) => parse_bytes(&text).filter(|&n| fits(n)).map(Value::from),
             _ => None,
@@ -116,13 +123,16 @@ impl Kind {
             Self::BoolOr(words) if words.contains(&text) => Some(Value::from(text)),
             Self::Bool | Self::BoolOr(_) => boolean.map(Value::Bool),
             Self::Integer(..) => self.accept(Value::from(text.trim().parse::<i64>().ok()?)),
+            Self::SecondsOrOff if word == "false" => Some(Value::Null),
             Self::TextOrNone | Self::TextOrTexts | Self::PairOrNone if text.is_empty() || word == "false" => {
                 Some(Value::Null)
             }
-            Self::Texts | Self::TextOrTexts | Self::PairOrNone if text.trim_start().starts_with('[') => {
+            Self::Texts | Self::Secrets | Self::TextOrTexts | Self::PairOrNone
+                if text.trim_start().starts_with('[') =>
+            {
                 self.accept(serde_json::from_str(text).ok()?)
             }
-            Self::Texts | Self::PairOrNone => {
+            Self::Texts | Self::Secrets | Self::PairOrNone => {
                 self.accept(text.split(',').map(str::trim).filter(|t| !t.is_empty()).collect())
             }
             Self::Any => Some(serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))),
@@ -132,6 +142,7 @@ impl Kind {
             | Self::TextOrNone
             | Self::TextOrTexts
             | Self::Seconds
+            | Self::SecondsOrOff
             | Self::Bytes
             | Self::Word(_) => self.accept(Value::from(text)),
         }

@@ -55,7 +55,10 @@ impl Layers {
 
     fn take(&mut self, key: &'static Key, offered: Offered<'_>, origin: Origin) {
         let shown = match (&offered, key.kind) {
-            (Offered::Typed(Value::String(text)), Kind::Word(_) | Kind::BoolOr(_) | Kind::Seconds | Kind::Bytes) => {
+            (
+                Offered::Typed(Value::String(text)),
+                Kind::Word(_) | Kind::BoolOr(_) | Kind::Seconds | Kind::SecondsOrOff | Kind::Bytes,
+            ) => {
                 format!(", not {text:?}")
             }
             (Offered::Text(text), _) if !is_secret(key) && text.len() < 40 => format!(", not {text:?}"),
@@ -92,7 +95,6 @@ fn asks_for_nothing(offered: &Offered<'_>) -> bool {
 /// A setting that is planned.
 fn not_yet(path: &str) -> Problem {
     let why = match path.split('.').next().unwrap_or_default() {
-        "channel_layer" => "sockets do not join Django's channel layer in this version",
         "token" => "the token views stay at Django in this version",
         _ => "it does nothing in this version",
     };

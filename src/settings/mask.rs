@@ -6,10 +6,12 @@ use super::{key::Key, kind::Kind};
 
 /// URLs, or the name of a table.
 const LOCATION: &str = "cache.location";
+/// URLs, pairs and tables.
+const HOSTS: &str = "channel_layer.hosts";
 
 /// Whether a value of the setting may hold a password.
 pub(super) fn is_secret(key: &Key) -> bool {
-    key.kind == Kind::Secret || key.path == LOCATION
+    matches!(key.kind, Kind::Secret | Kind::Secrets) || key.path == LOCATION || key.path == HOSTS
 }
 
 /// A setting's value without its secrets.
@@ -17,8 +19,10 @@ pub(super) fn masked(key: &Key, value: &Value) -> Value {
     match (key.kind, value) {
         (Kind::Secret, Value::String(text)) if text.is_empty() => value.clone(),
         (Kind::Secret, Value::String(text)) if key.name() == "url" => Value::from(location(text)),
-        (Kind::Secret, _) => Value::from("***"),
+        (Kind::Secrets, Value::Array(list)) => list.iter().map(|_| Value::from("***")).collect(),
+        (Kind::Secret | Kind::Secrets, _) => Value::from("***"),
         _ if key.path == LOCATION => locations(value),
+        _ if key.path == HOSTS => hosts(value),
         _ => without_secrets(value),
     }
 }
@@ -28,6 +32,39 @@ fn locations(value: &Value) -> Value {
         Value::String(text) => Value::from(location(text)),
         Value::Array(list) => list.iter().map(locations).collect(),
         other => without_secrets(other),
+    }
+}
+
+/// `hosts` of a channel layer: a text is a URL, or one that was mistyped, but for the name in a pair of host and port.
+fn hosts(value: &Value) -> Value {
+    match value {
+        Value::Array(list) => list.iter().map(host).collect(),
+        other => host(other),
+    }
+}
+
+fn host(value: &Value) -> Value {
+    let is_name = |text: &str| text.bytes().all(|b| b"-._".contains(&b) || b.is_ascii_alphanumeric());
+    match value {
+        Value::String(text) => Value::from(location(text)),
+        Value::Array(pair) => pair
+            .iter()
+            .map(|part| match part {
+                Value::String(text) if is_name(text) => part.clone(),
+                Value::String(_) => Value::from("***"),
+                other => without_secrets(other),
+            })
+            .collect(),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| match value {
+                Value::String(text) if matches!(name.as_str(), "address" | "url") => {
+                    (name.clone(), location(text).into())
+                }
+                _ => (name.clone(), value.clone()),
+            };
+            without_secrets(&Value::Object(members.iter().map(member).collect()))
+        }
+        other => other.clone(),
     }
 }
 

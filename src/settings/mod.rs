@@ -5,7 +5,8 @@
 
 mod cache;
 mod cache_redis;
-mod cache_url;
+mod channel_layer;
+mod channel_layer_hosts;
 mod database;
 mod database_url;
 mod django;
@@ -18,6 +19,8 @@ mod layer;
 mod mask;
 mod origin;
 mod problem;
+mod redis_server;
+mod redis_url;
 mod render;
 pub(crate) mod report;
 mod route_proxy;
@@ -38,8 +41,8 @@ mod values;
 mod websocket;
 
 use crate::{
-    access_token::AccessTokenOptions, cache::CacheOptions, consumer::RouteOptions, database::DatabaseOptions,
-    http::HttpOptions, server::ServerOptions, upstream::UpstreamOptions, user::UserOptions,
+    access_token::AccessTokenOptions, cache::CacheOptions, channel_layer::ChannelLayerOptions, consumer::RouteOptions,
+    database::DatabaseOptions, http::HttpOptions, server::ServerOptions, upstream::UpstreamOptions, user::UserOptions,
     websocket::WebSocketOptions,
 };
 
@@ -63,6 +66,8 @@ pub struct Settings {
     /// `views` is empty where the ticket view is not served.
     pub(crate) http: HttpOptions,
     pub(crate) websocket: WebSocketOptions,
+    /// Django's channel layer, where one is known that can be used. Opened where a route needs it.
+    pub(crate) channel_layer: Option<ChannelLayerOptions>,
     /// Django behind us: what is not served here goes there.
     pub(crate) upstream: Option<UpstreamOptions>,
     /// Tried in order; with an upstream, a path that fits none goes there untouched.

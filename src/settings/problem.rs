@@ -33,6 +33,9 @@ pub(crate) enum Code {
     CacheRefused,
     LocalMemory,
     KeyFunction,
+    ChannelLayerMissing,
+    ChannelLayerRefused,
+    ChannelLayerLocal,
     OriginsUnknown,
     Route,
     NothingToServe,
@@ -60,7 +63,7 @@ const fn explain(code: Code, name: &'static str, title: &'static str, text: &'st
 
 impl Code {
     /// Every code, in order of their names: `docs/errors.md` is made of this.
-    pub(crate) const TABLE: [Explanation; 33] = [
+    pub(crate) const TABLE: [Explanation; 36] = [
         explain(
             Self::NotToml,
             "E001",
@@ -217,6 +220,25 @@ impl Code {
             "E044",
             "KEY_FUNCTION",
             "The project makes its cache keys with a function of its own, and what it does could not be told by trying it.",
+        ),
+        explain(
+            Self::ChannelLayerMissing,
+            "E045",
+            "no channel layer",
+            "A route joins groups or sends to them, and neither the project's CHANNEL_LAYERS nor [channel_layer] names a \
+             channel layer.",
+        ),
+        explain(
+            Self::ChannelLayerRefused,
+            "E046",
+            "channel layer not supported",
+            "The channel layer is of another class than those of channels_redis, or one of its hosts or options cannot be used.",
+        ),
+        explain(
+            Self::ChannelLayerLocal,
+            "E047",
+            "channel layer in local memory",
+            "InMemoryChannelLayer is the memory of one process: what Django sends there reaches no socket here.",
         ),
         explain(
             Self::OriginsUnknown,

@@ -72,8 +72,8 @@ fn remarks(report: &Report) -> String {
 
 /// Whether `false` is how this setting says "none" (and `null` would be lost).
 fn has_none(path: &str) -> bool {
-    use super::kind::Kind::{PairOrNone, TextOrNone, TextOrTexts};
-    super::key::find(path).is_some_and(|key| matches!(key.kind, TextOrNone | TextOrTexts | PairOrNone))
+    use super::kind::Kind::{PairOrNone, SecondsOrOff, TextOrNone, TextOrTexts};
+    super::key::find(path).is_some_and(|key| matches!(key.kind, TextOrNone | TextOrTexts | PairOrNone | SecondsOrOff))
 }
 
 /// A value as it is written after `=`.

@@ -5,7 +5,7 @@ use std::{fs, io::ErrorKind, mem};
 use serde_json::Value;
 
 use super::{
-    Admission, Settings, TicketViewState, cache, database,
+    Admission, Settings, TicketViewState, cache, channel_layer, database,
     django::{Asgi, AsgiRoute, Django, document_text},
     environment, http,
     issue::Blockers,
@@ -105,6 +105,8 @@ impl Report {
         around: &Surroundings<'_>,
         sockets: Sockets,
     ) {
+        let needs_layer =
+            routes.iter().find(|(route, _)| route.kind.needs_channel_layer()).map(|(_, origin)| origin.clone());
         let mut routes: Vec<_> = routes.into_iter().map(|(route, _)| route).collect();
         if around.upstream.is_stated {
             let found = route_proxy::of_django(around, &routes, layers);
@@ -133,6 +135,7 @@ impl Report {
         }
         let is_needed = needs.stated;
         (http.views, self.ticket_view) = serve(layers, views, needs.blockers);
+        let channel_layer = channel_layer::read(layers, django, needs_layer.as_ref());
         let websocket = websocket::read(layers, django, sockets);
         let server = server::read(layers);
         if let Some(upstream) = &around.upstream.options {
@@ -156,7 +159,8 @@ impl Report {
             _ if is_used => return,
             _ => None,
         };
-        self.settings = Some(Settings { server, access_token, admission, http, websocket, upstream, routes });
+        self.settings =
+            Some(Settings { server, access_token, admission, http, websocket, channel_layer, upstream, routes });
     }
 }
 

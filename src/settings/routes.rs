@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     key,
+    kind::Kind,
     layer::Layers,
     origin::Origin,
     problem::{Code, Problem},
@@ -19,10 +20,9 @@ use crate::{
 };
 
 /// What a route may say in this version.
-const ROUTE_NAMES: [&str; 7] = ["path", "regex", "receive", "proxy", "auth", "hold", "hold_buffer"];
+const ROUTE_NAMES: [&str; 8] = ["path", "regex", "groups", "receive", "proxy", "auth", "hold", "hold_buffer"];
 /// What is planned for a route, and refused until it does something.
-const ROUTE_LATER: [&str; 8] =
-    ["groups", "ask", "events", "on_connect", "on_disconnect", "send", "timeout", "subprotocols"];
+const ROUTE_LATER: [&str; 7] = ["ask", "events", "on_connect", "on_disconnect", "send", "timeout", "subprotocols"];
 const RECEIVE_NAMES: [&str; 2] = ["when", "reply"];
 const RECEIVE_LATER: [&str; 5] = ["group_send", "channel_send", "ask", "event", "send"];
 
@@ -94,7 +94,8 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let declared = DeclaredOptions { receive, ..DeclaredOptions::default() };
+        let groups = self.texts(entries, "groups");
+        let declared = DeclaredOptions { groups, receive, ..DeclaredOptions::default() };
         self.check(&pattern, &declared, origin);
         let outbox = OutboxOptions::default();
         let proxy = route_proxy::read(entries, &pattern, self.file, self.around, self.layers);
@@ -172,6 +173,18 @@ impl Reader<'_> {
                 let near = key::nearest(name, known.iter().chain(later).copied());
                 let mend = near.map(|near| format!("Did you mean `{near}`?")).unwrap_or_default();
                 self.report(entry.line, Code::UnknownKey, &format!("there is no setting `{table}.{name}`"), &mend);
+            }
+        }
+    }
+
+    fn texts(&mut self, entries: &[Entry], name: &str) -> Vec<String> {
+        let Some(entry) = find(entries, name) else { return Vec::new() };
+        match Kind::Texts.accept(entry.node.to_json()) {
+            Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => {
+                let sentence = format!("`route.{name}` takes {}", Kind::Texts.describe());
+                self.report(entry.line, Code::WrongType, &sentence, "");
+                Vec::new()
             }
         }
     }

@@ -92,6 +92,7 @@ impl Django {
             "simple_jwt" => "simple_jwt.",
             "database" => "database.",
             "cache" => "cache.",
+            "channel_layer" => "channel_layer.",
             "security" => "security.",
             "cors" => "cors.",
             _ => return,

@@ -1,6 +1,7 @@
 //! The whole of the settings, from files, documents and variables.
 
 mod arbitrary;
+mod channel_layer;
 mod documents;
 mod error_page;
 mod problems;

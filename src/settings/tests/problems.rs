@@ -35,10 +35,6 @@ fn every_kind_of_mistake_in_the_file_names_its_line_and_what_mends_it() {
             "E062 sluicegate.toml:2: `upstream.url`: \"https://***@h\" asks for TLS: the way to Django is not encrypted, so take http://, within the machine or a trusted network\n    [upstream]\n    url = \"http://127.0.0.1:8000\"        # where uvicorn, Daphne or gunicorn listens",
         ),
         (
-            "[channel_layer]\nhosts = [\"redis://h\"]",
-            "E005 sluicegate.toml:2: `channel_layer.hosts`: sockets do not join Django's channel layer in this version\n    Remove it.",
-        ),
-        (
             "[ticket]\nserve = \"maybe\"",
             "E003 sluicegate.toml:2: `ticket.serve` takes true, false or \"auto\", not \"maybe\"",
         ),
@@ -97,11 +93,9 @@ fn all_problems_are_told_at_once() {
 
 #[test]
 fn what_is_planned_for_routes_is_refused_by_name() {
-    let extra =
-        "\ngroups = [\"a\"]\nsend = \"a\"\nhost = 1\n[route.receive]\ngroup_send = \"a\"\n[route.ask]\nurl = \"/\"\n";
+    let extra = "\n\nsend = \"a\"\nhost = 1\n[route.receive]\ngroup_send = \"a\"\n[route.ask]\nurl = \"/\"\n";
     let said = problems(&toml(&format!("{ENOUGH}{extra}")));
     let expected = "\
-E005 sluicegate.toml:17: `route.groups` is not in this version
 E005 sluicegate.toml:18: `route.send` is not in this version
 E002 sluicegate.toml:19: there is no setting `route.host`
 E005 sluicegate.toml:22: `route.ask` is not in this version

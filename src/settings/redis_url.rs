@@ -32,7 +32,7 @@ const HARMLESS: &[&str] = &[
 /// A sentence without the URL itself, which may hold a password.
 pub(super) fn parse(text: &str) -> Result<RedisOptions, String> {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err("the cache location is no URL".to_owned());
+        return Err("the location is no URL".to_owned());
     };
     let rest = rest.split('#').next().unwrap_or_default();
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -54,9 +54,9 @@ pub(super) fn parse(text: &str) -> Result<RedisOptions, String> {
         "redis+sentinel" | "redis-sentinel" | "sentinel" => parts.sentinel(hosts, path, false),
         "rediss+sentinel" => parts.sentinel(hosts, path, true),
         other if other.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
-            Err(format!("the cache location starts with {other}://"))
+            Err(format!("the location starts with {other}://"))
         }
-        _ => Err("the cache location is no URL".to_owned()),
+        _ => Err("the location is no URL".to_owned()),
     }
 }
 
@@ -88,7 +88,7 @@ impl Parts {
             "sentinel_username" => self.sentinel_username = Some(value.to_owned()),
             "sentinel_password" => self.sentinel_password = Some(Secret::new(value)),
             _ if HARMLESS.contains(&name) => {}
-            _ => return Err(format!("the cache location has the parameter `{name}`, which is not known here")),
+            _ => return Err(format!("the location has the parameter `{name}`, which is not known here")),
         }
         Ok(())
     }
@@ -154,25 +154,25 @@ pub(super) fn address(text: &str, default_port: u16, tls: Option<RedisTls>) -> R
         _ => (text, None),
     };
     let port = match port {
-        Some(port) => port.parse().map_err(|_| "a port in the cache location is no port".to_owned())?,
+        Some(port) => port.parse().map_err(|_| "a port in the location is no port".to_owned())?,
         None => default_port,
     };
     let host = decoded(host.trim_start_matches('[').trim_end_matches(']'))?;
     if host.is_empty() {
-        Err("a host in the cache location is empty".to_owned())
+        Err("a host in the location is empty".to_owned())
     } else {
         Ok(RedisAddress::Tcp { host, port, tls })
     }
 }
 
 fn database(text: &str) -> Result<i64, String> {
-    let number = text.parse::<u32>().map_err(|_| "the database in the cache location is no number".to_owned())?;
+    let number = text.parse::<u32>().map_err(|_| "the database in the location is no number".to_owned())?;
     Ok(i64::from(number))
 }
 
 fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| "the cache location is not valid UTF-8".to_owned())
+    decoded.map(Into::into).map_err(|_| "the location is not valid UTF-8".to_owned())
 }
 
 #[cfg(test)]
