@@ -27,6 +27,13 @@ pub(super) fn loads(bytes: &[u8]) -> Result<Value, NotJson> {
     from_python(json::loads(bytes).map_err(|_| NotJson)?)
 }
 
+impl Value {
+    /// A value of JSON as that of a message. `None` for an integer of more than 38 digits, and for what JSON does not hold.
+    pub(crate) fn from_python(value: python::Value) -> Option<Self> {
+        from_python(value).ok()
+    }
+}
+
 fn to_python(value: &Value) -> Result<python::Value, &'static str> {
     Ok(match value {
         Value::Nil => python::Value::None,

@@ -1,5 +1,6 @@
 //! What stands behind a socket.
 
+mod ask;
 mod connection;
 mod declared;
 mod error;

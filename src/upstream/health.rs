@@ -56,7 +56,8 @@ async fn ask(address: &Address, host: &str, path: &str) -> io::Result<()> {
     Err(io::Error::other(format!("{path} was answered with {}", status.as_u16())))
 }
 
-fn own_name(address: &Address) -> String {
+/// A `Host` for requests of our own, where `ALLOWED_HOSTS` names none.
+pub(super) fn own_name(address: &Address) -> String {
     match address {
         Address::Tcp { host, port: 80 } => host.clone(),
         Address::Tcp { host, port } => format!("{host}:{port}"),

@@ -10,6 +10,7 @@ mod health;
 mod options;
 mod pass;
 mod peer;
+mod post;
 mod server;
 mod servers;
 mod stream;

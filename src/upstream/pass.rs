@@ -39,7 +39,7 @@ pub(crate) enum PassError {
 }
 
 /// A request as it is sent, apart from its body.
-struct Head {
+pub(super) struct Head {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -67,7 +67,7 @@ impl Upstream {
         if head.headers.contains_key(header::TRANSFER_ENCODING) && !body.is_empty() {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        let head = Head { method: head.method.clone(), uri: target(&head.uri), headers };
+        let head = Head::new(head.method.clone(), &head.uri, headers);
         let (answer, lease) = self.send(&head, &body).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(PassError::Failed("it switched protocols without being asked to".into()));
@@ -92,7 +92,7 @@ impl Upstream {
         Ok(Response::from_parts(parts, Download::new(body, is_spared, lease)))
     }
 
-    async fn send(&self, head: &Head, body: &Source) -> Result<(Response<Incoming>, Lease), PassError> {
+    pub(super) async fn send(&self, head: &Head, body: &Source) -> Result<(Response<Incoming>, Lease), PassError> {
         let mut may_repeat = head.method.is_safe() && body.is_empty();
         loop {
             match self.send_to_one(head, body).await {
@@ -126,6 +126,11 @@ impl Upstream {
 }
 
 impl Head {
+    /// `uri`: its path and query are asked for.
+    pub(super) fn new(method: Method, uri: &Uri, headers: HeaderMap) -> Self {
+        Self { method, uri: target(uri), headers }
+    }
+
     fn request(&self, body: &Source) -> Request<Upload> {
         let mut request = Request::new(body.upload());
         *request.method_mut() = self.method.clone();
