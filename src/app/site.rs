@@ -13,7 +13,10 @@ use crate::{
     access_token::{KeyError, Verifier},
     cache::throttle::{self, InProcessThrottleStore, ThrottleStore},
     channel_layer::ChannelLayer,
-    consumer::RouteKind,
+    consumer::{
+        RouteKind,
+        ask::{Asks, OwnPaths},
+    },
     http::{HttpParts, HttpState, PatternError, router},
     server::Site,
     settings::{Admission, Settings},
@@ -108,6 +111,7 @@ impl Parts {
         let upstream = settings.upstream.map(Upstream::start);
         let ssl_header = settings.http.secure_proxy_ssl_header.as_ref().map(|(name, _)| name.as_str());
         let forwarding = Arc::new(Forwarding::new(settings.server.limits.trusted_proxies.clone(), ssl_header));
+        let ask_paths = OwnPaths::new(&settings.routes);
         let parts = WebSocketParts {
             options: settings.websocket,
             limits: settings.server.limits,
@@ -116,6 +120,7 @@ impl Parts {
             upstream: upstream.clone(),
             forwarding: Arc::clone(&forwarding),
             layer: self.layer,
+            asks: Asks::new(&settings.ask, upstream.clone(), settings.http.secure_proxy_ssl_header.as_ref()),
         };
         let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;
         let http = HttpState::new(HttpParts {
@@ -125,6 +130,7 @@ impl Parts {
             tickets: self.tickets,
             throttles: self.throttles,
             upstream,
+            ask_paths,
             forwarding,
             health_path_prefix: settings.server.health_path_prefix,
         })?;

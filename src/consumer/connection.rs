@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::SharedFrame;
+use super::{
+    SharedFrame,
+    ask::{Ask, AskScope},
+};
 use crate::{
     channel_layer::{self, Channel, ChannelLayer, ChannelLayerError, Sink},
     python::Value,
@@ -68,6 +71,8 @@ pub(crate) struct ConnectionState {
     pub(crate) headers: Option<Box<Value>>,
     /// What the asked view keeps with the connection.
     pub(crate) context: Option<Box<Value>>,
+    /// What questions say of the handshake, until they are made.
+    pub(crate) asked: Option<Box<AskScope>>,
 }
 
 /// What all connections of a route have in common.
@@ -78,6 +83,8 @@ pub(crate) struct RouteContext {
     pub(crate) captures: Vec<String>,
     /// The project's channel layer, where it has one that is used.
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
+    /// The route's `[route.ask]`.
+    pub(crate) ask: Option<Arc<Ask>>,
 }
 
 /// One client's connection.

@@ -1,6 +1,6 @@
 //! What stands behind a socket.
 
-mod ask;
+pub(crate) mod ask;
 mod connection;
 mod declared;
 mod error;

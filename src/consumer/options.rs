@@ -240,7 +240,7 @@ pub(crate) enum AskUrl {
 /// `[ask]`: what the views of all routes have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct AskSettings {
-    /// `key`: what questions are signed with. Default: `SECRET_KEY`.
+    /// `key`: what questions are signed with. Where it is not set, `SECRET_KEY`; `None` where that is not known.
     pub(crate) key: Option<Secret>,
     /// `max_open`: how many questions are open at a time. Default: 100.
     pub(crate) max_open: usize,

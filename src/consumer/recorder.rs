@@ -55,10 +55,11 @@ impl Recorder {
             query: Some(Box::new(Value::Dict(vec![("lang".to_owned(), Value::Str("de".to_owned()))]))),
             headers: Some(Box::new(Value::Dict(vec![("user-agent".to_owned(), Value::Str("test".to_owned()))]))),
             context: None,
+            asked: None,
         };
         let (layer, channel) = channel.unzip();
         let captures = captures.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let context = RouteContext { route: "ws/test/".to_owned(), captures, layer };
+        let context = RouteContext { route: "ws/test/".to_owned(), captures, layer, ask: None };
         Connection::new(state, Arc::clone(self) as _, Arc::new(context), channel)
     }
 }

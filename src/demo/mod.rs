@@ -48,6 +48,7 @@ pub(crate) async fn build(
         upstream: None,
         forwarding: Arc::default(),
         layer: None,
+        asks: Arc::default(),
     };
     let websocket = WebSocketSite::build(parts, &routes).map_err(|problems| problems.join("\n"))?;
     let options = HttpOptions {
@@ -59,6 +60,7 @@ pub(crate) async fn build(
         ..HttpOptions::default()
     };
     let http = HttpState::new(HttpParts {
+        ask_paths: Default::default(),
         upstream: None,
         forwarding: Arc::default(),
         options,

@@ -35,9 +35,12 @@ async fn ready(State(state): State<Arc<HttpState>>) -> Response {
 }
 
 async fn django(State(state): State<Arc<HttpState>>, request: Request) -> Response {
+    let path = unquote(request.uri().path());
     if let Some(upstream) = &state.upstream
-        && state.views.find(&unquote(request.uri().path())).is_none()
+        && state.views.find(&path).is_none()
+        && !state.ask_paths.has(&path)
     {
+        drop(path);
         return pass_on(upstream, &state.forwarding, request).await;
     }
     let (parts, _unread) = request.into_parts();

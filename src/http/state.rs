@@ -11,6 +11,7 @@ use super::{
 use crate::{
     access_token::Verifier,
     cache::throttle::ThrottleStore,
+    consumer::ask::OwnPaths,
     ticket::TicketStore,
     upstream::{Forwarding, Upstream},
     user::UserStore,
@@ -25,6 +26,8 @@ pub(crate) struct HttpParts {
     pub(crate) throttles: Arc<dyn ThrottleStore>,
     /// Where a request goes that is not for a view of ours.
     pub(crate) upstream: Option<Arc<Upstream>>,
+    /// But not from these, where Django is asked.
+    pub(crate) ask_paths: OwnPaths,
     /// Under which headers.
     pub(crate) forwarding: Arc<Forwarding>,
     /// `[health] path_prefix`.
@@ -44,6 +47,7 @@ pub(crate) struct HttpState {
     pub(super) tickets: Arc<dyn TicketStore>,
     pub(super) throttles: Arc<dyn ThrottleStore>,
     pub(super) upstream: Option<Arc<Upstream>>,
+    pub(super) ask_paths: OwnPaths,
     pub(super) forwarding: Arc<Forwarding>,
     pub(super) health: Health,
     pub(super) health_path_prefix: String,
@@ -69,6 +73,7 @@ impl HttpState {
             tickets: parts.tickets,
             throttles: parts.throttles,
             upstream: parts.upstream,
+            ask_paths: parts.ask_paths,
             forwarding: parts.forwarding,
         })
     }

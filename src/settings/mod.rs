@@ -41,8 +41,15 @@ mod values;
 mod websocket;
 
 use crate::{
-    access_token::AccessTokenOptions, cache::CacheOptions, channel_layer::ChannelLayerOptions, consumer::RouteOptions,
-    database::DatabaseOptions, http::HttpOptions, server::ServerOptions, upstream::UpstreamOptions, user::UserOptions,
+    access_token::AccessTokenOptions,
+    cache::CacheOptions,
+    channel_layer::ChannelLayerOptions,
+    consumer::{AskSettings, RouteOptions},
+    database::DatabaseOptions,
+    http::HttpOptions,
+    server::ServerOptions,
+    upstream::UpstreamOptions,
+    user::UserOptions,
     websocket::WebSocketOptions,
 };
 
@@ -68,6 +75,8 @@ pub struct Settings {
     pub(crate) websocket: WebSocketOptions,
     /// Django's channel layer, where one is known that can be used. Opened where a route needs it.
     pub(crate) channel_layer: Option<ChannelLayerOptions>,
+    /// `[ask]`.
+    pub(crate) ask: AskSettings,
     /// Django behind us: what is not served here goes there.
     pub(crate) upstream: Option<UpstreamOptions>,
     /// Tried in order; with an upstream, a path that fits none goes there untouched.

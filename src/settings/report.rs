@@ -21,8 +21,9 @@ use super::{
     websocket::{self, Sockets},
 };
 use crate::{
-    consumer::{RouteKind, RouteOptions},
+    consumer::{AskSettings, RouteKind, RouteOptions},
     http::TicketView,
+    secret::Secret,
     upstream::RouteAuth,
 };
 
@@ -159,8 +160,9 @@ impl Report {
             _ if is_used => return,
             _ => None,
         };
+        let ask = AskSettings { key: layers.values.text("secret_key").map(Secret::new), ..AskSettings::default() };
         self.settings =
-            Some(Settings { server, access_token, admission, http, websocket, channel_layer, upstream, routes });
+            Some(Settings { server, access_token, admission, http, websocket, channel_layer, ask, upstream, routes });
     }
 }
 

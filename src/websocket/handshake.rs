@@ -31,6 +31,7 @@ use super::{
     site::{Consumers, OpenSockets, Target, WebSocketSite},
 };
 use crate::{
+    consumer::ask::{Ask, AskScope},
     consumer::{Application, ConnectionState},
     python::Value,
     reason::Reason,
@@ -74,7 +75,7 @@ pub(crate) async fn answer<B>(
             let headers = request.headers();
             match admit(&site, &client.open, consumers, &captures, address, &scope, headers).await {
                 Ok((user, counted)) => {
-                    let state = state(route, consumers.application.as_ref(), captures, user, &scope, headers);
+                    let state = state(route, consumers, captures, user, &scope, headers);
                     let (consumers, subprotocol) = (consumers.clone(), subprotocol.map(Box::from));
                     let deflate = site.deflate.clone().filter(|_| deflate::accepts(headers));
                     let admitted = Admitted { client, consumers, state, subprotocol, path: scope.path, deflate };
@@ -342,12 +343,13 @@ pub(super) async fn user(site: &WebSocketSite, value: &Value) -> Result<User, Re
 
 fn state(
     route: usize,
-    application: &dyn Application,
+    consumers: &Consumers,
     captures: Captures,
     user: User,
     scope: &Scope,
     headers: &HeaderMap,
 ) -> ConnectionState {
+    let application = &consumers.application;
     ConnectionState {
         route,
         captures,
@@ -356,6 +358,16 @@ fn state(
         query: application.reads("query").then(|| Box::new(scope.query())),
         headers: application.reads("headers").then(|| Box::new(scope::headers(headers))),
         context: None,
+        asked: consumers.context.ask.as_ref().map(|ask| Box::new(ask_scope(ask, scope, headers))),
+    }
+}
+
+/// What questions say of a handshake.
+fn ask_scope(ask: &Ask, scope: &Scope, headers: &HeaderMap) -> AskScope {
+    AskScope {
+        query: scope.query(),
+        headers: scope::named_headers(headers, ask.forward_headers()),
+        subprotocols: tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect(),
     }
 }
 

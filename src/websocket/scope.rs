@@ -84,6 +84,16 @@ pub(crate) fn headers(headers: &HeaderMap) -> Value {
     Value::Dict(entries)
 }
 
+/// Those of `headers` that `names` has, as templates would see them; secrets too, if they are named.
+pub(crate) fn named_headers(headers: &HeaderMap, names: &[String]) -> Value {
+    let mut entries: Vec<(String, Value)> = Vec::new();
+    for name in names.iter().filter(|name| headers.contains_key(name.as_str())) {
+        let values: Vec<String> = headers.get_all(name).iter().map(|value| latin1(value.as_bytes())).collect();
+        set(&mut entries, name, values.join(", "));
+    }
+    Value::Dict(entries)
+}
+
 /// A header's bytes as Channels decodes them.
 pub(crate) fn latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()

@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     channel_layer::ChannelLayer,
-    consumer::{self, Application, OutboxOptions, RouteContext, RouteKind, RouteOptions, RoutePattern},
+    consumer::{
+        self, Application, OutboxOptions, RouteContext, RouteKind, RouteOptions, RoutePattern,
+        ask::{Ask, Asks, OwnPaths},
+    },
     server::LimitOptions,
     ticket::TicketStore,
     upstream::{Forwarding, ProxyOptions, Upstream, UpstreamOptions},
@@ -56,6 +59,8 @@ pub(crate) struct WebSocketParts {
     pub(crate) forwarding: Arc<Forwarding>,
     /// The project's channel layer, where a route needs it.
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
+    /// What the questions of all routes have in common.
+    pub(crate) asks: Arc<Asks>,
 }
 
 /// The WebSocket side of one reading of the settings. A reload makes a new one; open sockets keep theirs.
@@ -65,6 +70,8 @@ pub(crate) struct WebSocketSite {
     targets: Vec<Target>,
     /// Where a path leads that no route has.
     elsewhere: Option<Target>,
+    /// But not from these, where Django is asked.
+    ask_paths: OwnPaths,
     pub(super) origins: OriginCheck,
     pub(super) options: Arc<WebSocketOptions>,
     /// Where compression is on.
@@ -83,16 +90,20 @@ impl WebSocketSite {
     ///
     /// A sentence for each problem of each route.
     pub(crate) fn build(parts: WebSocketParts, routes: &[RouteOptions]) -> Result<Self, Vec<String>> {
-        let WebSocketParts { options, limits, tickets, users, upstream, forwarding, layer } = parts;
+        let WebSocketParts { options, limits, tickets, users, upstream, forwarding, layer, asks } = parts;
         let mut problems = Vec::new();
         let mut compiled = Vec::new();
         let mut targets = Vec::new();
         let mut servers = Vec::new();
         for options in routes {
             let (RoutePattern::Path(written) | RoutePattern::Regex(written)) = &options.pattern;
-            let consumers = |application, route: &Route| {
-                let context =
-                    RouteContext { route: written.clone(), captures: route.names().to_vec(), layer: layer.clone() };
+            let consumers = |application, route: &Route, ask| {
+                let context = RouteContext {
+                    route: written.clone(),
+                    captures: route.names().to_vec(),
+                    layer: layer.clone(),
+                    ask,
+                };
                 Target::Consumer(Consumers { application, context: Arc::new(context), outbox: options.outbox })
             };
             let route = match Route::compile(&options.matched()) {
@@ -103,7 +114,7 @@ impl WebSocketSite {
                 }
             };
             let target = match &options.kind {
-                RouteKind::Rust(consumer) => consumers(consumer.application(), &route),
+                RouteKind::Rust(consumer) => consumers(consumer.application(), &route, None),
                 RouteKind::Proxy(proxy) => {
                     let Some(upstream) = own_upstream(proxy, &mut servers).or_else(|| upstream.clone()) else {
                         problems.push(format!("route {written:?}: there is no [upstream] to pass it on to"));
@@ -112,7 +123,13 @@ impl WebSocketSite {
                     Target::Proxy(Arc::new(Proxy::new(upstream, proxy)))
                 }
                 RouteKind::Declared(declared) => match consumer::compile(written, route.names(), declared) {
-                    Ok(declared) => consumers(Arc::new(declared), &route),
+                    Ok(compiled) => match declared.ask.as_ref().map(|ask| Ask::new(&asks, written, ask)).transpose() {
+                        Ok(ask) => consumers(Arc::new(compiled), &route, ask.map(Arc::new)),
+                        Err(problem) => {
+                            problems.push(format!("route {written:?}: {problem}"));
+                            continue;
+                        }
+                    },
                     Err(found) => {
                         problems.extend(found.into_iter().map(|problem| format!("route {written:?}: {problem}")));
                         continue;
@@ -129,6 +146,7 @@ impl WebSocketSite {
             routes: compiled,
             targets,
             elsewhere: upstream.map(|upstream| Target::Proxy(Arc::new(Proxy::untouched(upstream)))),
+            ask_paths: OwnPaths::new(routes),
             origins: OriginCheck::new(&options.origins),
             deflate: options.compression.map(|deflate| Arc::new(Deflate::new(deflate, options.max_message_size))),
             options: Arc::new(options),
@@ -153,6 +171,7 @@ impl WebSocketSite {
     pub(super) fn route(&self, path: &str) -> Option<(usize, &Target, Captures)> {
         match route::find(&self.routes, path).ok()? {
             Some((index, captures)) => Some((index, self.targets.get(index)?, captures)),
+            None if self.ask_paths.has(path) => None,
             None => Some((self.routes.len(), self.elsewhere.as_ref()?, Captures::default())),
         }
     }
@@ -160,7 +179,8 @@ impl WebSocketSite {
     /// Adds a route before the others.
     #[cfg(test)]
     pub(super) fn insert(&mut self, route: Route, application: Arc<dyn Application>) {
-        let context = RouteContext { route: "test".to_owned(), captures: route.names().to_vec(), layer: None };
+        let context =
+            RouteContext { route: "test".to_owned(), captures: route.names().to_vec(), layer: None, ask: None };
         let outbox = OutboxOptions::default();
         self.routes.insert(0, route);
         self.targets.insert(0, Target::Consumer(Consumers { application, context: Arc::new(context), outbox }));

@@ -76,12 +76,12 @@ impl View {
         Ok(Self::Url(client, uri))
     }
 
-    /// Posts `body`, once. The answer's body: empty where it is 204.
+    /// Posts `body`, once. The answer's body; `None` where it is 204.
     ///
     /// # Errors
     ///
     /// [`AskFailed`]; nothing limits the time.
-    pub(super) async fn post(&self, headers: HeaderMap, body: String) -> Result<Bytes, AskFailed> {
+    pub(super) async fn post(&self, headers: HeaderMap, body: String) -> Result<Option<Bytes>, AskFailed> {
         let body = Bytes::from(body);
         match self {
             Self::Upstream(upstream, uri) => {
@@ -126,12 +126,12 @@ pub(super) fn headers(signature: &str, ssl: Option<&(http::HeaderName, HeaderVal
     headers
 }
 
-async fn read(answer: Response<Incoming>) -> Result<Bytes, AskFailed> {
+async fn read(answer: Response<Incoming>) -> Result<Option<Bytes>, AskFailed> {
     match answer.status() {
-        StatusCode::NO_CONTENT => Ok(Bytes::new()),
+        StatusCode::NO_CONTENT => Ok(None),
         StatusCode::OK => {
             let body = Limited::new(answer.into_body(), MAX_BODY).collect().await.map_err(AskFailed::Broken)?;
-            Ok(body.to_bytes())
+            Ok(Some(body.to_bytes()))
         }
         status => Err(AskFailed::Status(status.as_u16())),
     }

@@ -2,10 +2,17 @@
 //!
 //! A question is one POST to a view. What it says is [`question`], what its answer may say is [`answer`]; both are stated
 //! in docs/ask.md.
+//!
+//! A consumer whose route has one ([`RouteContext::ask`](super::RouteContext)) calls, in `connect`,
+//! [`about`](Ask::about) once, then [`connect`](Ask::connect) where [`on_connect`](Ask::on_connect) says so, and does what
+//! the [`Answer`] says; when it has joined its groups, [`remember`](Ask::remember), and again when its context changes. For
+//! a frame with `ask = true` it calls [`receive`](Ask::receive), and in `disconnect` [`disconnect`](Ask::disconnect), the
+//! last and `remember` only where [`on_disconnect`](Ask::on_disconnect) says so.
 
 mod answer;
 mod client;
 mod failure;
+mod paths;
 mod question;
 mod signature;
 
@@ -23,35 +30,45 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{AskOptions, AskSettings, AskUrl};
+use super::{AskOptions, AskSettings, AskUrl, Connection};
 use crate::{
     causes::with_causes,
     python::{Value, json},
-    secret::Secret,
     upstream::Upstream,
 };
 pub(crate) use answer::{Answer, GroupSend};
 use client::View;
 pub(crate) use failure::AskFailed;
-pub(crate) use question::{About, Asked, AskedFrame, Facts};
+pub(crate) use paths::OwnPaths;
+pub(crate) use question::{About, AskScope, AskedFrame};
+use question::{Asked, Facts};
 use signature::SigningKey;
 
-/// What the questions of all routes have in common, for one reading of the settings.
+/// What the questions of all routes have in common, for one reading of the settings. The default is for none at all.
+#[derive(Default)]
 pub(crate) struct Asks {
-    key: SigningKey,
+    /// `None` without a `SECRET_KEY`.
+    key: Option<SigningKey>,
     /// `[ask] max_open`: fair, so that who waits longest asks next.
-    open: Semaphore,
+    open: Places,
     upstream: Option<Arc<Upstream>>,
     /// `SECURE_PROXY_SSL_HEADER`, as a header.
     ssl_header: Option<(HeaderName, HeaderValue)>,
 }
 
+/// How many questions may be open.
+struct Places(Semaphore);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Semaphore::new(AskSettings::default().max_open))
+    }
+}
+
 impl Asks {
-    /// `secret_key`: `SECRET_KEY`, where `[ask] key` is not set. `ssl_header`: `SECURE_PROXY_SSL_HEADER`, such as
-    /// `("HTTP_X_FORWARDED_PROTO", "https")`.
+    /// `ssl_header`: `SECURE_PROXY_SSL_HEADER`, such as `("HTTP_X_FORWARDED_PROTO", "https")`.
     pub(crate) fn new(
         settings: &AskSettings,
-        secret_key: &Secret,
         upstream: Option<Arc<Upstream>>,
         ssl_header: Option<&(String, String)>,
     ) -> Arc<Self> {
@@ -60,8 +77,8 @@ impl Asks {
             Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
         });
         Arc::new(Self {
-            key: SigningKey::new(settings.key.as_ref().unwrap_or(secret_key)),
-            open: Semaphore::new(settings.max_open.clamp(1, Semaphore::MAX_PERMITS)),
+            key: settings.key.as_ref().map(SigningKey::new),
+            open: Places(Semaphore::new(settings.max_open.clamp(1, Semaphore::MAX_PERMITS))),
             upstream,
             ssl_header,
         })
@@ -71,6 +88,7 @@ impl Asks {
 /// `[route.ask]`, ready to be asked. All sockets of a route share it.
 pub(crate) struct Ask {
     asks: Arc<Asks>,
+    key: SigningKey,
     options: AskOptions,
     /// The route, as written, for messages.
     route: String,
@@ -81,7 +99,7 @@ pub(crate) struct Ask {
 impl Ask {
     /// # Errors
     ///
-    /// A sentence about a `url` that cannot be used.
+    /// A sentence about a `url` that cannot be used, or a key that is missing.
     pub(crate) fn new(asks: &Arc<Asks>, route: &str, options: &AskOptions) -> Result<Self, String> {
         let view = match &options.url {
             AskUrl::Path(path) => {
@@ -90,8 +108,10 @@ impl Ask {
             }
             AskUrl::Url(url) => View::at(url)?,
         };
+        let key = asks.key.clone().ok_or("[route.ask] needs secret_key or [ask] key, to sign what it asks")?;
         Ok(Self {
             asks: Arc::clone(asks),
+            key,
             options: options.clone(),
             route: route.to_owned(),
             view,
@@ -104,7 +124,7 @@ impl Ask {
         self.options.on_connect
     }
 
-    /// Whether [`connected`](Self::connected) and [`disconnect`](Self::disconnect) are to be called.
+    /// Whether [`remember`](Self::remember) and [`disconnect`](Self::disconnect) are to be called.
     pub(crate) const fn on_disconnect(&self) -> bool {
         self.options.on_disconnect
     }
@@ -114,14 +134,34 @@ impl Ask {
         &self.options.forward_headers
     }
 
-    /// Asks whether a socket may be opened. `offered`: the client's subprotocols.
+    /// What all questions about this connection say of it, to be made once, in `connect`.
+    ///
+    /// # Errors
+    ///
+    /// [`AskFailed`], which is counted and logged: a name in the path has no form in JSON.
+    pub(crate) fn about(&self, connection: &mut Connection) -> Result<About, AskFailed> {
+        let scope = connection.state.asked.take().map(|scope| *scope);
+        let context = connection.context();
+        let kwargs = context.captures.iter().zip(&connection.state.captures);
+        let facts = Facts {
+            user: Value::from(&connection.state.user),
+            route: &self.route,
+            // Of a group that took no part in the match there is no argument, as in Django.
+            kwargs: kwargs.filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect(),
+            scope,
+            channel_name: connection.channel_name(),
+        };
+        self.counted(About::new(facts).map_err(|_| AskFailed::Unserializable))
+    }
+
+    /// Asks whether a socket may be opened.
     ///
     /// # Errors
     ///
     /// [`AskFailed`], which is counted and logged: the handshake is refused with `ask_failed`.
-    pub(crate) async fn connect(&self, about: &About, offered: &[String]) -> Result<Answer, AskFailed> {
+    pub(crate) async fn connect(&self, about: &About) -> Result<Answer, AskFailed> {
         let answer = self.ask(about, None, Asked::Connect).await;
-        self.counted(answer.and_then(|answer| Ok(answer.with_offered(offered)?)))
+        self.counted(answer.and_then(|answer| Ok(answer.with_offered(about.offered())?)))
     }
 
     /// Asks what to do about a frame. One socket asks one question after the other.
@@ -138,6 +178,23 @@ impl Ask {
         self.counted(self.ask(about, context, Asked::Receive(frame)).await)
     }
 
+    /// A socket is open, or its context has changed: from here on its end is told even if this process is killed. Waits for
+    /// nothing.
+    pub(crate) fn remember(&self, about: &About, context: Option<&Value>) {
+        let _ = (about, context);
+    }
+
+    /// A socket has ended that was [remembered](Self::remember): tells the view in the background, and sends to groups what
+    /// it answers.
+    pub(crate) fn disconnect(self: &Arc<Self>, about: About, context: Option<&Value>, code: u16) {
+        let (ask, context) = (Arc::clone(self), context.cloned());
+        tokio::spawn(async move {
+            let answer = ask.ask(&about, context.as_ref(), Asked::Disconnect(code)).await;
+            // It is counted.
+            let _ = ask.counted(answer);
+        });
+    }
+
     async fn ask(&self, about: &About, context: Option<&Value>, asked: Asked<'_>) -> Result<Answer, AskFailed> {
         let context = context.map(json::dumps).transpose().map_err(|_| AskFailed::Unserializable)?;
         self.post(asked.body(about, context.as_deref()), asked).await
@@ -148,14 +205,14 @@ impl Ask {
         let limit = self.options.timeout;
         let deadline = Instant::now() + limit;
         // Never closed.
-        let Ok(Ok(_place)) = timeout_at(deadline, self.asks.open.acquire()).await else {
+        let Ok(Ok(_place)) = timeout_at(deadline, self.asks.open.0.acquire()).await else {
             return Err(AskFailed::Busy(limit));
         };
-        let signature = self.asks.key.header(body.as_bytes(), SystemTime::now());
+        let signature = self.key.header(body.as_bytes(), SystemTime::now());
         let headers = client::headers(&signature, self.asks.ssl_header.as_ref());
         let answer = timeout_at(deadline, self.view.post(headers, body)).await;
         let body = answer.map_err(|_| AskFailed::Late(limit))??;
-        if body.is_empty() { Ok(Answer::default()) } else { Ok(Answer::read(&body, asked.phase())?) }
+        Ok(body.map_or_else(|| Ok(Answer::default()), |body| Answer::read(&body, asked.phase()))?)
     }
 
     /// Logs the first failure of the route at length, and counts all.

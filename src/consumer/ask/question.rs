@@ -17,54 +17,74 @@ pub(crate) struct About {
     /// The JSON from `"user"` to `"channel_name"`, without braces.
     json: std::sync::Arc<str>,
     channel_name: Box<str>,
+    /// The client's subprotocols.
+    offered: Box<[String]>,
+}
+
+/// What a handshake says besides its path, for the questions of a route that has some.
+#[derive(Clone)]
+pub(crate) struct AskScope {
+    /// Without the ticket.
+    pub(crate) query: Value,
+    /// Those that `forward_headers` names.
+    pub(crate) headers: Value,
+    /// What the client offers.
+    pub(crate) subprotocols: Vec<String>,
 }
 
 /// The parts of [`About`], in the order in which they are written. What is `None` is not known, and not written.
-pub(crate) struct Facts<'a> {
+pub(super) struct Facts<'a> {
     /// The user's primary key.
-    pub(crate) user: Value,
+    pub(super) user: Value,
     /// The route, as written.
-    pub(crate) route: &'a str,
+    pub(super) route: &'a str,
     /// What the path captured.
-    pub(crate) kwargs: Vec<(String, Value)>,
-    /// Without the ticket.
-    pub(crate) query: Option<Value>,
-    /// Those that `forward_headers` names.
-    pub(crate) headers: Option<Value>,
-    /// What the client offers.
-    pub(crate) subprotocols: Option<Vec<String>>,
-    pub(crate) channel_name: Option<String>,
+    pub(super) kwargs: Vec<(String, Value)>,
+    pub(super) scope: Option<AskScope>,
+    pub(super) channel_name: Option<String>,
 }
 
 impl About {
     /// # Errors
     ///
     /// [`Unserializable`]: text that is no Unicode.
-    pub(crate) fn new(facts: Facts<'_>) -> Result<Self, Unserializable> {
+    pub(super) fn new(facts: Facts<'_>) -> Result<Self, Unserializable> {
         let user = Value::Dict(vec![("id".to_owned(), facts.user)]);
-        let subprotocols = facts.subprotocols.map(|names| Value::List(names.into_iter().map(Value::Str).collect()));
+        let (query, headers, offered) = match facts.scope {
+            Some(AskScope { query, headers, subprotocols }) => (Some(query), Some(headers), Some(subprotocols)),
+            None => (None, None, None),
+        };
+        let subprotocols = offered.as_ref().map(|names| Value::List(names.iter().cloned().map(Value::Str).collect()));
         let known = [
             ("user", Some(user)),
             ("route", Some(Value::Str(facts.route.to_owned()))),
             ("kwargs", Some(Value::Dict(facts.kwargs))),
-            ("query", facts.query),
-            ("headers", facts.headers),
+            ("query", query),
+            ("headers", headers),
             ("subprotocols", subprotocols),
             ("channel_name", facts.channel_name.clone().map(Value::Str)),
         ];
         let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         let json = json::dumps_with(&Value::Dict(known.collect()), STYLE)?;
-        Ok(Self { json: json[1..json.len() - 1].into(), channel_name: facts.channel_name.unwrap_or_default().into() })
+        Ok(Self {
+            json: json[1..json.len() - 1].into(),
+            channel_name: facts.channel_name.unwrap_or_default().into(),
+            offered: offered.unwrap_or_default().into(),
+        })
     }
 
     /// What was [written down](Self::written).
     pub(super) fn of(channel_name: &str, json: &str) -> Self {
-        Self { json: json.into(), channel_name: channel_name.into() }
+        Self { json: json.into(), channel_name: channel_name.into(), offered: Box::default() }
     }
 
     /// To be read again by another process.
     pub(super) fn written(&self) -> &std::sync::Arc<str> {
         &self.json
+    }
+
+    pub(super) fn offered(&self) -> &[String] {
+        &self.offered
     }
 
     pub(super) fn channel_name(&self) -> &str {
@@ -74,7 +94,7 @@ impl About {
 
 /// What a question is about, besides its socket.
 #[derive(Clone, Copy)]
-pub(crate) enum Asked<'a> {
+pub(super) enum Asked<'a> {
     Connect,
     /// A frame.
     Receive(AskedFrame<'a>),
@@ -140,21 +160,21 @@ mod tests {
 
     use super::*;
 
+    fn text(text: &str) -> Value {
+        Value::Str(text.to_owned())
+    }
+
     fn facts() -> Facts<'static> {
         Facts {
             user: Value::Int(7),
             route: "ws/room/<slug:room>/",
-            kwargs: vec![("room".to_owned(), "lobby".to_owned().into())],
-            query: Some(Value::Dict(vec![("tab".to_owned(), "é".to_owned().into())])),
-            headers: Some(Value::Dict(vec![("accept-language".to_owned(), "de".to_owned().into())])),
-            subprotocols: Some(vec!["v2".to_owned(), "v1".to_owned()]),
+            kwargs: vec![("room".to_owned(), text("lobby"))],
+            scope: Some(AskScope {
+                query: Value::Dict(vec![("tab".to_owned(), text("é"))]),
+                headers: Value::Dict(vec![("accept-language".to_owned(), text("de"))]),
+                subprotocols: vec!["v2".to_owned(), "v1".to_owned()],
+            }),
             channel_name: Some("specific.ab!cd".to_owned()),
-        }
-    }
-
-    impl From<String> for Value {
-        fn from(text: String) -> Self {
-            Self::Str(text)
         }
     }
 
@@ -191,14 +211,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_left_out_and_a_uuid_is_text() {
-        let facts = Facts {
-            user: Value::Uuid(Uuid::nil()),
-            query: None,
-            headers: None,
-            subprotocols: None,
-            channel_name: None,
-            ..facts()
-        };
+        let facts = Facts { user: Value::Uuid(Uuid::nil()), scope: None, channel_name: None, ..facts() };
         let body = Asked::Connect.body(&About::new(facts).unwrap(), None);
         let user = r#"{"id": "00000000-0000-0000-0000-000000000000"}"#;
         assert_eq!(

@@ -15,6 +15,7 @@ pub(super) const HEADER: &str = "x-sluicegate-signature";
 const SALT: &str = "sluicegate.ask";
 
 /// The key that questions are signed with.
+#[derive(Clone)]
 pub(super) struct SigningKey(hmac::Key);
 
 impl SigningKey {

@@ -192,6 +192,7 @@ impl Setup {
             upstream: self.upstream.clone(),
             forwarding: Arc::default(),
             layer: self.layer.clone(),
+            asks: Arc::default(),
         };
         let mut websocket = WebSocketSite::build(parts, &self.routes).unwrap();
         for (pattern, application) in &self.applications {
