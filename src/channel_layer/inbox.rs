@@ -341,6 +341,11 @@ impl Channel {
         self.inbox.naming.name(self.id)
     }
 
+    /// Whether `name` is [`name`](Self::name).
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.inbox.naming.is_name_of(name, self.id)
+    }
+
     pub(super) const fn id(&self) -> u128 {
         self.id
     }

@@ -75,13 +75,21 @@ impl Naming {
 
     /// The number of a name that this process gave, whether or not it is still in use.
     pub(super) fn id(&self, name: &str) -> Option<u128> {
+        self.digits(name).filter(|id| self.name(*id) == name)
+    }
+
+    /// Whether `name` is that of `id`. Of many names that are not, nearly all are told apart by their last digits.
+    pub(super) fn is_name_of(&self, name: &str, id: u128) -> bool {
+        self.digits(name) == Some(id) && self.name(id) == name
+    }
+
+    /// The number that ends a name. Signs and other spellings of the same number are nobody's name.
+    fn digits(&self, name: &str) -> Option<u128> {
         let digits = match self {
             Self::Queues(_) | Self::InMemory => name.split_once('!')?.1,
             Self::Halves { .. } => name.get(name.len().checked_sub(16)?..)?,
         };
-        let id = u128::from_str_radix(digits, 16).ok()?;
-        // Signs and other spellings of the same number are nobody's name.
-        (self.name(id) == name).then_some(id)
+        u128::from_str_radix(digits, 16).ok()
     }
 
     /// Which of the queues the channel's messages are in.

@@ -139,6 +139,11 @@ impl Connection {
         self.channel.as_ref().map(Channel::name)
     }
 
+    /// Whether `name` is [`channel_name`](Self::channel_name).
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.channel.as_ref().is_some_and(|channel| channel.is_called(name))
+    }
+
     /// `self.channel_layer`.
     #[must_use]
     pub fn channel_layer(&self) -> Option<&Arc<dyn ChannelLayer>> {

@@ -1,56 +1,61 @@
-//! JSON whose texts may hold `{{ expressions }}`.
+//! JSON and texts that may hold `{{ expressions }}`.
 
 use std::collections::BTreeSet;
 
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, syntax::SyntaxConfig, value::Value as Jinja};
+use minijinja::{
+    Environment, Error, ErrorKind, Output, State, UndefinedBehavior, syntax::SyntaxConfig, value::Value as Jinja,
+};
 
-use super::{names, values};
-use crate::python::Value;
+use super::{
+    names,
+    values::{self, NotAValue},
+};
 
-/// Instructions and bytes that one frame may cost: some ten milliseconds of CPU.
+/// Instructions and bytes that one text may cost: some ten milliseconds of CPU.
 const FUEL: u64 = 500_000;
 /// Templates have no reason to recurse at all.
 const RECURSION: usize = 50;
 /// What the expression of a text that is one expression is assigned to.
 const RESULT: &str = "__result";
+/// What the texts that become names are called in the environment.
+const NAME: &str = "name ";
 
 /// The compiled texts of one route.
 #[derive(Debug)]
 pub(super) struct Templates {
     environment: Environment<'static>,
     texts: usize,
-    /// The names that the texts read.
-    pub(super) names: BTreeSet<String>,
 }
 
-/// A piece of JSON, compiled.
+/// A piece of JSON or a text, compiled.
 #[derive(Debug)]
-pub(super) enum Template {
+pub(super) struct Template {
+    part: Part,
+    /// What it reads of the names that it is given.
+    pub(super) reads: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+enum Part {
     /// No expression in it.
-    Literal(Value),
+    Literal(Jinja),
     /// A text that is one expression: what it computes keeps its type.
     Expression(String),
     /// A text with expressions in it.
     Text(String),
-    List(Vec<Template>),
-    Dict(Vec<(String, Template)>),
+    List(Vec<Part>),
+    Dict(Vec<(String, Part)>),
 }
 
 /// Why a template gave nothing. Never shows what the client sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TemplateError {
-    /// The template engine's kind of error, such as "undefined value".
-    #[error("{0}")]
-    Failed(ErrorKind),
-    /// A text that is one expression came out undefined.
-    #[error("undefined value in {{{{ {0} }}}}")]
-    Undefined(String),
-}
-
-impl From<Error> for TemplateError {
-    fn from(error: Error) -> Self {
-        Self::Failed(error.kind())
-    }
+    /// The template engine's kind of error, and the template.
+    #[error("{0} in {1:?}")]
+    Failed(ErrorKind, String),
+    /// A text that is one expression came out as nothing that can be passed on.
+    #[error("{0} in {{{{ {1} }}}}")]
+    NotAValue(NotAValue, String),
 }
 
 impl Templates {
@@ -63,52 +68,102 @@ impl Templates {
         }
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(RECURSION);
-        Self { environment, texts: 0, names: BTreeSet::new() }
+        environment.set_formatter(format);
+        // It could put a value into itself again and again, and what is nested too deeply overflows the stack.
+        environment.remove_global("namespace");
+        // Its text shows everything that a template is given.
+        environment.remove_global("debug");
+        Self { environment, texts: 0 }
     }
 
-    /// Compiles `json`. What cannot be compiled is described in `problems`.
+    /// Compiles JSON, whose texts may be templates. `known` are the names that they may read.
     ///
-    /// `known` are the names that it may read.
-    pub(super) fn compile(&mut self, json: &serde_json::Value, known: &[&str], problems: &mut Vec<String>) -> Template {
+    /// # Errors
+    ///
+    /// What cannot be compiled, in `problems`.
+    pub(super) fn json(&mut self, json: &serde_json::Value, known: &[&str], problems: &mut Vec<String>) -> Template {
+        let mut reads = BTreeSet::new();
+        let part = self.part(json, known, &mut reads, problems);
+        Template { part, reads }
+    }
+
+    /// Compiles a text that stays one.
+    pub(super) fn text(&mut self, text: &str, known: &[&str], problems: &mut Vec<String>) -> Template {
+        self.written("", text, known, problems)
+    }
+
+    /// Compiles the name of a group or a channel, in which `None` and what is no plain value have no place.
+    pub(super) fn name(&mut self, text: &str, known: &[&str], problems: &mut Vec<String>) -> Template {
+        self.written(NAME, text, known, problems)
+    }
+
+    fn written(&mut self, kind: &str, text: &str, known: &[&str], problems: &mut Vec<String>) -> Template {
+        let mut reads = BTreeSet::new();
+        if !is_template(text) {
+            return Template { part: Part::Literal(Jinja::from(text)), reads };
+        }
+        self.check_filters(text, problems);
+        let added = self.add(kind, text.to_owned(), known, &mut reads);
+        let part = added.map_or_else(|error| refused(text, &error, problems), Part::Text);
+        Template { part, reads }
+    }
+
+    fn part(
+        &mut self,
+        json: &serde_json::Value,
+        known: &[&str],
+        reads: &mut BTreeSet<String>,
+        problems: &mut Vec<String>,
+    ) -> Part {
         match json {
-            serde_json::Value::String(text) if text.contains("{{") || text.contains("{%") || text.contains("{#") => {
-                for filter in filters(text).filter(|name| !self.knows_filter(name)) {
-                    problems.push(format!("{text:?} uses the filter `{filter}`, which does not exist"));
+            serde_json::Value::String(text) if is_template(text) => {
+                self.check_filters(text, problems);
+                if let Some(expression) = text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}"))
+                    && self.environment.compile_expression(expression).is_ok()
+                {
+                    let source = format!("{{% set {RESULT} = ({expression}) %}}");
+                    let added = self.add("", source, known, reads);
+                    return added.map_or_else(|error| refused(text, &error, problems), Part::Expression);
                 }
-                self.text(text, known).unwrap_or_else(|error| {
-                    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-                    problems.push(format!("{text:?} is no template: {what}"));
-                    Template::Literal(Value::None)
-                })
+                let added = self.add("", text.clone(), known, reads);
+                added.map_or_else(|error| refused(text, &error, problems), Part::Text)
             }
             serde_json::Value::Array(items) => {
-                Template::List(items.iter().map(|item| self.compile(item, known, problems)).collect())
+                Part::List(items.iter().map(|item| self.part(item, known, reads, problems)).collect())
             }
             serde_json::Value::Object(entries) => {
-                let compile = |(name, value): (&String, _)| (name.clone(), self.compile(value, known, problems));
-                Template::Dict(entries.iter().map(compile).collect())
+                let part = |(name, value): (&String, _)| (name.clone(), self.part(value, known, reads, problems));
+                Part::Dict(entries.iter().map(part).collect())
             }
-            literal => Template::Literal(values::from_json(literal)),
+            literal => Part::Literal(values::from_python(&values::from_json(literal))),
         }
     }
 
-    fn text(&mut self, text: &str, known: &[&str]) -> Result<Template, Error> {
-        if let Some(expression) = text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}"))
-            && self.environment.compile_expression(expression).is_ok()
-        {
-            let name = self.add(format!("{{% set {RESULT} = ({expression}) %}}"), known)?;
-            return Ok(Template::Expression(name));
-        }
-        Ok(Template::Text(self.add(text.to_owned(), known)?))
-    }
-
-    fn add(&mut self, source: String, known: &[&str]) -> Result<String, Error> {
-        let name = format!("{}", self.texts);
-        let names = names::read_by(&source, known.iter().copied());
+    fn add(
+        &mut self,
+        kind: &str,
+        source: String,
+        known: &[&str],
+        reads: &mut BTreeSet<String>,
+    ) -> Result<String, Error> {
+        let name = format!("{kind}{}", self.texts);
+        let mut names = names::read_by(&source, known.iter().copied());
+        names.retain(|name| known.contains(&name.as_str()) || !self.is_global(name));
         self.environment.add_template_owned(name.clone(), source)?;
         self.texts += 1;
-        self.names.extend(names);
+        reads.extend(names);
         Ok(name)
+    }
+
+    /// Whether templates know `name` without being given it.
+    fn is_global(&self, name: &str) -> bool {
+        self.environment.globals().any(|(known, _)| known == name)
+    }
+
+    fn check_filters(&self, text: &str, problems: &mut Vec<String>) {
+        for filter in filters(text).filter(|name| !self.knows_filter(name)) {
+            problems.push(format!("{text:?} uses the filter `{filter}`, which does not exist"));
+        }
     }
 
     fn knows_filter(&self, name: &str) -> bool {
@@ -116,42 +171,107 @@ impl Templates {
         applied.err().is_none_or(|error| error.kind() != ErrorKind::UnknownFilter)
     }
 
-    /// Whether templates know `name` without being given it.
-    pub(super) fn is_global(&self, name: &str) -> bool {
-        self.environment.globals().any(|(known, _)| known == name)
-    }
-
     /// Fills `template` in.
     ///
     /// # Errors
     ///
     /// [`TemplateError`]: a value is undefined, or an expression failed or cost too much.
-    pub(super) fn render(&self, template: &Template, context: &Jinja) -> Result<Value, TemplateError> {
-        Ok(match template {
-            Template::Literal(value) => value.clone(),
-            Template::Expression(name) => {
-                let captured = self.environment.get_template(name)?.render_captured(context.clone())?;
-                let value = captured.state().lookup(RESULT).and_then(|value| values::from_template(&value));
-                value.ok_or_else(|| TemplateError::Undefined(self.expression(name)))?
+    pub(super) fn render(&self, template: &Template, context: &Jinja) -> Result<Jinja, TemplateError> {
+        self.render_part(&template.part, context)
+    }
+
+    /// Fills a text in.
+    ///
+    /// # Errors
+    ///
+    /// As [`render`](Self::render).
+    pub(super) fn render_text(&self, template: &Template, context: &Jinja) -> Result<String, TemplateError> {
+        match &template.part {
+            Part::Text(name) => self.fill_in(name, context),
+            part => {
+                let value = self.render_part(part, context)?;
+                let text = values::to_text(&value).map(std::borrow::Cow::into_owned);
+                text.map_err(|error| TemplateError::NotAValue(error, self.source(part)))
             }
-            Template::Text(name) => Value::Str(self.environment.get_template(name)?.render(context.clone())?),
-            Template::List(items) => {
-                Value::List(items.iter().map(|item| self.render(item, context)).collect::<Result<_, _>>()?)
+        }
+    }
+
+    fn render_part(&self, part: &Part, context: &Jinja) -> Result<Jinja, TemplateError> {
+        Ok(match part {
+            Part::Literal(value) => value.clone(),
+            Part::Expression(name) => {
+                let template = self.environment.get_template(name);
+                let captured = template.and_then(|template| template.render_captured(context.clone()));
+                let captured = captured.map_err(|error| TemplateError::Failed(error.kind(), self.source(part)))?;
+                let value = captured.state().lookup(RESULT).unwrap_or_default();
+                if value.is_undefined() {
+                    return Err(TemplateError::NotAValue(NotAValue::Undefined, self.source(part)));
+                }
+                value
             }
-            Template::Dict(entries) => {
-                let render = |(name, value): &(String, _)| Ok((name.clone(), self.render(value, context)?));
-                Value::Dict(entries.iter().map(render).collect::<Result<_, TemplateError>>()?)
+            Part::Text(name) => Jinja::from(self.fill_in(name, context)?),
+            Part::List(items) => {
+                let items = items.iter().map(|item| self.render_part(item, context));
+                Jinja::from(items.collect::<Result<Vec<_>, _>>()?)
+            }
+            Part::Dict(entries) => {
+                let entries = entries.iter().map(|(name, part)| Ok((name.as_str(), self.render_part(part, context)?)));
+                values::dict(entries.collect::<Result<Vec<_>, TemplateError>>()?)
             }
         })
     }
 
-    fn expression(&self, name: &str) -> String {
+    fn fill_in(&self, name: &str, context: &Jinja) -> Result<String, TemplateError> {
         let template = self.environment.get_template(name);
-        let source = template.as_ref().map_or("", |template| template.source());
-        let inside =
-            source.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("", |(inside, _)| inside);
-        inside.trim().to_owned()
+        let text = template.and_then(|template| template.render(context.clone()));
+        text.map_err(|error| TemplateError::Failed(error.kind(), self.text_of(name)))
     }
+
+    fn source(&self, part: &Part) -> String {
+        match part {
+            Part::Expression(name) => {
+                let source = self.text_of(name);
+                let inside =
+                    source.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("", |(inside, _)| inside);
+                inside.trim().to_owned()
+            }
+            Part::Text(name) => self.text_of(name),
+            Part::Literal(value) => value.to_string(),
+            Part::List(_) => "a list".to_owned(),
+            Part::Dict(_) => "a table".to_owned(),
+        }
+    }
+
+    fn text_of(&self, name: &str) -> String {
+        self.environment.get_template(name).map_or_else(|_| String::new(), |template| template.source().to_owned())
+    }
+}
+
+fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
+fn refused(text: &str, error: &Error, problems: &mut Vec<String>) -> Part {
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    problems.push(format!("{text:?} is no template: {what}"));
+    Part::Literal(Jinja::from(()))
+}
+
+/// Writes `value` as `str(value)` does, as an f-string of Python would.
+fn format(out: &mut Output, state: &mut State, value: &Jinja) -> Result<(), Error> {
+    use minijinja::value::ValueKind;
+
+    let is_name = state.name().starts_with(NAME);
+    let has_place_in_name = matches!(value.kind(), ValueKind::String | ValueKind::Number | ValueKind::Bool);
+    if is_name && !has_place_in_name {
+        return Err(Error::new(ErrorKind::InvalidOperation, "no value for a name"));
+    }
+    if value.is_undefined() {
+        // The missing `else` of an `if`: nothing, as in Jinja.
+        return Ok(());
+    }
+    let text = values::to_text(value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+    out.write_str(&text).map_err(Error::from)
 }
 
 /// The names behind a `|` in the tags of a template, which are looked up only when it is rendered.
