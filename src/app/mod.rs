@@ -1,5 +1,6 @@
 //! The program put together: settings checked, pools tried, address bound; then run, reload, stop.
 
+mod layers;
 mod no_admission;
 mod refused_login;
 mod site;
@@ -13,6 +14,7 @@ use crate::{
     settings::Settings,
 };
 
+pub(crate) use layers::{Layers, try_once};
 pub(crate) use site::{OpenSiteError, Parts, open_parts};
 
 /// What requests are answered by.
@@ -23,6 +25,7 @@ pub struct App {
     server: Server,
     site: watch::Sender<Arc<HttpSite>>,
     refused_login: Arc<Notify>,
+    layers: Arc<Layers>,
 }
 
 /// Why the server cannot start.
@@ -51,7 +54,7 @@ fn bind_hint(error: &io::Error) -> &'static str {
 }
 
 impl App {
-    /// Opens database and cache, tries each once, compiles routes and templates, and binds the address.
+    /// Opens database, cache and channel layer, tries each once, compiles routes and templates, and binds the address.
     ///
     /// # Errors
     ///
@@ -59,9 +62,9 @@ impl App {
     pub async fn build(settings: Settings) -> Result<Self, AppError> {
         let bind = settings.server.clone();
         let refused_login = Arc::new(Notify::new());
-        let parts = open_parts(&settings, Some(&refused_login)).await.map_err(|error| AppError::Site(error.into()))?;
-        let site = parts.into_site(settings).map_err(|error| AppError::Site(error.into()))?;
-        Self::with_site(&bind, site, refused_login).await
+        let layers = Arc::default();
+        let site = open_site(settings, &refused_login, &layers).await.map_err(|error| AppError::Site(error.into()))?;
+        Self::with_site(&bind, site, refused_login, layers).await
     }
 
     /// Binds the address of `options` for a site that is there already.
@@ -69,10 +72,11 @@ impl App {
         options: &crate::server::ServerOptions,
         site: HttpSite,
         refused_login: Arc<Notify>,
+        layers: Arc<Layers>,
     ) -> Result<Self, AppError> {
         let server =
             Server::bind(options).await.map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
-        Ok(Self { server, site: watch::Sender::new(Arc::new(site)), refused_login })
+        Ok(Self { server, site: watch::Sender::new(Arc::new(site)), refused_login, layers })
     }
 
     /// Where it listens; with port 0 in `--bind` the port that the system chose.
@@ -83,13 +87,23 @@ impl App {
 
     /// What swaps the settings of the running server.
     pub(crate) fn reloader(&self) -> Reloader {
-        Reloader { site: self.site.clone(), refused_login: Arc::clone(&self.refused_login) }
+        Reloader {
+            site: self.site.clone(),
+            refused_login: Arc::clone(&self.refused_login),
+            layers: Arc::clone(&self.layers),
+        }
     }
 
-    /// Serves until `shutdown` is ready, then closes the sockets with 1012, lets requests finish and returns.
+    /// Serves until `shutdown` is ready, then closes the sockets with 1012, lets requests finish, leaves all groups and returns.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { server, site, .. } = self;
+        let Self { server, site, layers, .. } = self;
+        let reports = tokio::spawn({
+            let layers = Arc::clone(&layers);
+            async move { layers.report().await }
+        });
         server.serve(site.subscribe(), shutdown).await;
+        reports.abort();
+        layers.close().await;
         drop(site);
     }
 }
@@ -100,11 +114,23 @@ impl std::fmt::Debug for App {
     }
 }
 
+/// Opens everything that `settings` name, and tries it once.
+async fn open_site(
+    settings: Settings,
+    refused_login: &Arc<Notify>,
+    layers: &Layers,
+) -> Result<HttpSite, OpenSiteError> {
+    let parts = open_parts(&settings, Some(refused_login)).await?;
+    let layer = layers.of(&settings).await?;
+    Parts { layer, ..parts }.into_site(settings)
+}
+
 /// Swaps the settings of a running server. Open sockets keep those that they were admitted by.
 #[derive(Clone)]
 pub(crate) struct Reloader {
     site: watch::Sender<Arc<HttpSite>>,
     refused_login: Arc<Notify>,
+    layers: Arc<Layers>,
 }
 
 impl Reloader {
@@ -119,7 +145,7 @@ impl Reloader {
     ///
     /// [`OpenSiteError`]; nothing has changed.
     pub(crate) async fn reload(&self, settings: Settings) -> Result<(), OpenSiteError> {
-        let site = open_parts(&settings, Some(&self.refused_login)).await?.into_site(settings)?;
+        let site = open_site(settings, &self.refused_login, &self.layers).await?;
         self.site.send_replace(Arc::new(site));
         Ok(())
     }

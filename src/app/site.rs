@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 
 use super::{
     HttpSite,
+    layers::LayerError,
     no_admission::NoAdmission,
     refused_login::{WatchedTickets, WatchedUsers},
 };
@@ -35,6 +36,8 @@ pub(crate) enum OpenSiteError {
     Cache(#[from] ticket::OpenError),
     #[error("cache: {}", chain(.0))]
     CacheSilent(#[from] TicketStoreError),
+    #[error("channel layer: {}", chain(.0))]
+    ChannelLayer(#[from] LayerError),
     #[error("SIMPLE_JWT: {}", chain(.0))]
     Key(#[from] KeyError),
     #[error("settings: {}", chain(.0))]
@@ -119,8 +122,8 @@ impl Parts {
             users: Arc::clone(&self.users),
             upstream: upstream.clone(),
             forwarding: Arc::clone(&forwarding),
-            layer: self.layer,
             asks: Asks::new(&settings.ask, upstream.clone(), settings.http.secure_proxy_ssl_header.as_ref()),
+            layer: self.layer.clone(),
         };
         let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;
         let http = HttpState::new(HttpParts {
@@ -131,6 +134,7 @@ impl Parts {
             throttles: self.throttles,
             upstream,
             ask_paths,
+            layer: self.layer,
             forwarding,
             health_path_prefix: settings.server.health_path_prefix,
         })?;

@@ -44,11 +44,22 @@ pub(crate) enum RouteKind {
 }
 
 impl RouteKind {
-    /// Whether its sockets have a channel or send to others.
+    /// Whether it does nothing without a channel layer.
     pub(crate) fn needs_channel_layer(&self) -> bool {
         match self {
             Self::Declared(declared) => declared.needs_channel_layer(),
             Self::Rust(_) | Self::Proxy(_) => false,
+        }
+    }
+
+    /// Whether it needs one, or could use it.
+    pub(crate) fn uses_channel_layer(&self) -> bool {
+        match self {
+            Self::Declared(declared) => {
+                declared.needs_channel_layer() || declared.ask.is_some() || declared.reads_channel_name()
+            }
+            Self::Rust(consumer) => consumer.application().has_channels(),
+            Self::Proxy(_) => false,
         }
     }
 }
@@ -123,6 +134,24 @@ pub(crate) struct DeclaredOptions {
 }
 
 impl DeclaredOptions {
+    /// Whether a client may be told its channel's name, by which others can send to it.
+    fn reads_channel_name(&self) -> bool {
+        fn mentions(value: &serde_json::Value) -> bool {
+            match value {
+                serde_json::Value::String(text) => text.contains("channel_name"),
+                serde_json::Value::Array(items) => items.iter().any(mentions),
+                serde_json::Value::Object(entries) => entries.values().any(mentions),
+                _ => false,
+            }
+        }
+        let output = |output: &DeclaredOutput| match output {
+            DeclaredOutput::Json(json) => mentions(json),
+            DeclaredOutput::Text(text) | DeclaredOutput::Bytes(text) => text.contains("channel_name"),
+        };
+        let actions = self.receive.iter().map(|receive| &receive.action).chain(&self.on_connect);
+        actions.filter_map(|action| action.reply.as_ref()).any(output)
+    }
+
     /// Whether it says so. A route that is [`ask`](Self::ask)ed may be told of groups later.
     pub(crate) fn needs_channel_layer(&self) -> bool {
         let sends = |action: &DeclaredAction| action.group_send.is_some() || action.channel_send.is_some();

@@ -69,6 +69,7 @@ pub(crate) async fn build(
         tickets,
         throttles: Arc::new(InProcessThrottleStore::default()),
         health_path_prefix: String::new(),
+        layer: None,
     })?;
     let http = page::router(access_token, users).fallback_service(router(http));
     let http = hosts::only_this_machine(http, bind);

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{ticket::TicketStore, upstream::Upstream, user::UserStore};
+use crate::{channel_layer::ChannelLayer, ticket::TicketStore, upstream::Upstream, user::UserStore};
 
 /// How long a part may take to answer before it counts as unavailable.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,6 +23,8 @@ pub(crate) struct Health {
     users: Arc<dyn UserStore>,
     tickets: Arc<dyn TicketStore>,
     upstream: Option<Arc<Upstream>>,
+    /// Where a route uses it.
+    layer: Option<Arc<dyn ChannelLayer>>,
     /// Held while the parts are asked, so that they are asked once.
     last: Mutex<Option<(Instant, Readiness)>>,
 }
@@ -32,6 +34,8 @@ pub(crate) struct Health {
 struct Readiness {
     cache: bool,
     database: bool,
+    /// Whether a message went around, where there is a channel layer: nothing less says that messages arrive.
+    channel_layer: Option<bool>,
     /// Django behind us, where there is one. Told, but not counted: sockets are held while it starts again.
     upstream: Option<bool>,
 }
@@ -42,8 +46,9 @@ impl Health {
         users: Arc<dyn UserStore>,
         tickets: Arc<dyn TicketStore>,
         upstream: Option<Arc<Upstream>>,
+        layer: Option<Arc<dyn ChannelLayer>>,
     ) -> Self {
-        Self { users, tickets, upstream, last: Mutex::new(None) }
+        Self { users, tickets, upstream, layer, last: Mutex::new(None) }
     }
 
     /// `/healthz`: the process lives.
@@ -53,13 +58,16 @@ impl Health {
 
     /// `/readyz`: 200, or 503 with the state of each part.
     pub(super) async fn ready(&self) -> Response {
-        let Readiness { cache, database, upstream } = self.readiness().await;
+        let Readiness { cache, database, channel_layer, upstream } = self.readiness().await;
         let state = |ok: bool| if ok { "ok" } else { "unavailable" };
-        let is_ready = cache && database;
+        let is_ready = cache && database && channel_layer != Some(false);
         let mut body = json!({ "status": state(is_ready) });
         if !is_ready {
             body["cache"] = state(cache).into();
             body["database"] = state(database).into();
+            if let Some(channel_layer) = channel_layer {
+                body["channel_layer"] = state(channel_layer).into();
+            }
         }
         if let Some(upstream) = upstream {
             body["upstream"] = state(upstream).into();
@@ -74,14 +82,16 @@ impl Health {
         {
             return readiness;
         }
-        let (cache, database, upstream) = tokio::join!(
+        let (cache, database, channel_layer, upstream) = tokio::join!(
             timeout(PROBE_TIMEOUT, self.tickets.ping()),
             timeout(PROBE_TIMEOUT, self.users.ping()),
+            OptionFuture::from(self.layer.as_ref().map(|layer| timeout(PROBE_TIMEOUT, layer.round_trip()))),
             OptionFuture::from(self.upstream.as_ref().map(|upstream| timeout(PROBE_TIMEOUT, upstream.is_reachable()))),
         );
         let readiness = Readiness {
             cache: matches!(cache, Ok(Ok(()))),
             database: matches!(database, Ok(Ok(()))),
+            channel_layer: channel_layer.map(|went_around| matches!(went_around, Ok(Ok(())))),
             upstream: upstream.map(|reachable| matches!(reachable, Ok(true))),
         };
         *last = Some((Instant::now(), readiness));

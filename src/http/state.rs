@@ -11,6 +11,7 @@ use super::{
 use crate::{
     access_token::Verifier,
     cache::throttle::ThrottleStore,
+    channel_layer::ChannelLayer,
     consumer::ask::OwnPaths,
     ticket::TicketStore,
     upstream::{Forwarding, Upstream},
@@ -28,6 +29,8 @@ pub(crate) struct HttpParts {
     pub(crate) upstream: Option<Arc<Upstream>>,
     /// But not from these, where Django is asked.
     pub(crate) ask_paths: OwnPaths,
+    /// What readiness sends a message around in, where a route uses it.
+    pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
     /// Under which headers.
     pub(crate) forwarding: Arc<Forwarding>,
     /// `[health] path_prefix`.
@@ -64,7 +67,12 @@ impl HttpState {
             views: Views::new(&parts.options.views)?,
             cors: Cors::new(&parts.options.cors)?,
             ssl_redirect: SslRedirect::new(&parts.options)?,
-            health: Health::new(Arc::clone(&parts.users), Arc::clone(&parts.tickets), parts.upstream.clone()),
+            health: Health::new(
+                Arc::clone(&parts.users),
+                Arc::clone(&parts.tickets),
+                parts.upstream.clone(),
+                parts.layer,
+            ),
             auth_header: header_of_meta(&parts.verifier.options().auth_header_name),
             health_path_prefix: parts.health_path_prefix,
             options: parts.options,

@@ -1,5 +1,6 @@
-//! `sluicegate check`: settings, keys, database and cache, live.
+//! `sluicegate check`: settings, keys, database, cache and channel layer, live.
 
+mod channel_layer;
 mod compare;
 mod findings;
 mod live;
@@ -48,6 +49,7 @@ pub(super) fn run(arguments: &CheckArguments) -> u8 {
     match runtime() {
         Ok(runtime) => runtime.block_on(async {
             live::check(&settings, &mut findings).await;
+            channel_layer::check(&settings, &mut findings).await;
             upstream::check(&settings, &mut findings).await;
             if let Some(url) = &arguments.compare {
                 Box::pin(compare::compare(settings, url, &mut findings)).await;

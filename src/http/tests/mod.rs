@@ -69,6 +69,7 @@ impl Gate {
             throttles: counted_requests(),
             upstream: Some(upstream),
             forwarding: Arc::new(forwarding),
+            layer: None,
             health_path_prefix: String::new(),
         });
         let site = Site { http: router(state.unwrap()), websocket: Arc::clone(&setup.site().websocket) };

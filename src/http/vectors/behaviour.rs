@@ -152,6 +152,7 @@ fn project(changes: Changes) -> Project {
         users: users.clone(),
         tickets: tickets.clone(),
         throttles: counted_requests(),
+        layer: None,
         health_path_prefix: changes.health_path_prefix.to_owned(),
     });
     let recorded = vector("http-authorization-header.json");

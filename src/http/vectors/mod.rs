@@ -70,6 +70,7 @@ async fn ask(case: &Json, users: &Json, secret_key: &str) -> Answered {
         users: Arc::new(RecordedUsers::new(users, model, &user_id_field)),
         tickets: tickets.clone(),
         throttles: counted_requests(),
+        layer: None,
         health_path_prefix: String::new(),
     })
     .expect("good patterns");
