@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     Close(Close),
     /// A reason of our own.
     Refused(Reason),
+    /// The same, with the close that the asked view names.
+    Denied(Reason, Close),
     /// An exception.
     Failed(Box<dyn Error + Send + Sync>),
 }
@@ -43,7 +45,7 @@ impl fmt::Debug for ConsumerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Failure::Close(close) => f.debug_tuple("Close").field(&close.code()).finish(),
-            Failure::Refused(reason) => f.debug_tuple("Refused").field(reason).finish(),
+            Failure::Refused(reason) | Failure::Denied(reason, _) => f.debug_tuple("Refused").field(reason).finish(),
             Failure::Failed(error) => f.debug_tuple("Failed").field(&with_causes(error.as_ref())).finish(),
         }
     }

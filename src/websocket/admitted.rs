@@ -142,10 +142,8 @@ async fn connect(
             None => Ok((consumer, connection)),
             close => Err(NotAccepted { reason: Reason::ConsumerRefused, close }),
         },
-        Err(Failure::Close(close)) => {
-            let close = CloseFrame { code: close.code(), reason: close.into_reason() };
-            Err(NotAccepted { reason: Reason::ConsumerRefused, close: Some(close) })
-        }
+        Err(Failure::Close(close)) => Err(NotAccepted { reason: Reason::ConsumerRefused, close: Some(close.into()) }),
+        Err(Failure::Denied(reason, close)) => Err(NotAccepted { reason, close: Some(close.into()) }),
         Err(Failure::Refused(reason)) => Err(reason.into()),
         Err(Failure::Failed(error)) => {
             let route = &connection.context().route;

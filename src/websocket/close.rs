@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::reason::Reason;
+use crate::{consumer::Close, reason::Reason};
 
 /// A close frame's content. The code is one that may be sent ([`is_valid_code`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,12 @@ impl CloseFrame {
             _ => refusal_code(Reason::UpstreamRefused),
         };
         Self::new(code, Reason::UpstreamRefused.code())
+    }
+}
+
+impl From<Close> for CloseFrame {
+    fn from(close: Close) -> Self {
+        Self { code: close.code(), reason: close.into_reason() }
     }
 }
 

@@ -270,7 +270,7 @@ impl OpenSocket {
 
     fn close_for(&self, error: ConsumerError, connection: &Connection) {
         self.outbox.close_with(match error.0 {
-            Failure::Close(close) => CloseFrame { code: close.code(), reason: close.into_reason() },
+            Failure::Close(close) | Failure::Denied(_, close) => close.into(),
             Failure::Refused(reason) => CloseFrame::refusal(reason),
             Failure::Failed(error) => {
                 let route = &connection.context().route;

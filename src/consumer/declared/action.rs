@@ -60,6 +60,10 @@ impl Action {
         Self { group, channel, event, reply, close: compiler.close(action.close.as_ref()), reads }
     }
 
+    pub(super) const fn closes(&self) -> bool {
+        self.close.is_some()
+    }
+
     /// Fills everything in, before anything is done: where one template fails, nothing is sent.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! `on_error = "close"`.
 
 mod action;
+mod asked;
 mod compiler;
 mod consumer;
 mod events;
@@ -108,7 +109,7 @@ impl Declared {
 
 impl Application for Declared {
     fn consumer(self: Arc<Self>) -> Box<dyn Consumer> {
-        Box::new(DeclaredConsumer(self))
+        Box::new(DeclaredConsumer { declared: self, view: None })
     }
 
     fn reads(&self, name: &str) -> bool {

@@ -68,8 +68,10 @@ fn text(text: &str) -> Frame {
 fn reply_to(declared: &Declared, frame: &Frame) -> Result<String, String> {
     let now = SystemTime::UNIX_EPOCH + Duration::from_hours(473_352);
     let (_, connection) = recorded();
-    let deed = declared.answer(frame, &connection, now).map_err(|error| error.to_string())?;
-    match deed.unwrap().reply.unwrap() {
+    let found = declared.find_rule(frame).map_err(|error| error.to_string())?;
+    let (rule, content) = found.unwrap();
+    let deed = declared.deed(rule, frame, content.as_ref(), &connection, now).map_err(|error| error.to_string())?;
+    match deed.reply.unwrap() {
         Frame::Text(text) => Ok(text),
         Frame::Binary(bytes) => Ok(format!("{bytes:?}")),
     }
