@@ -15,15 +15,21 @@ ROOT = BENCH.parent.parent
 SECRET = "contract-test-secret-key-not-for-production-0123456789"
 
 
+def programs():
+    """Where the programs of both crates are."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    names = ("bare", "broadcast", "fanout", "load", "upstream")
+    yardsticks = {name: target / "bench" / "release" / name for name in names}
+    return yardsticks | {"sluicegate": target / "release" / "sluicegate"}
+
+
 def build():
     """Both crates in release; where their programs are."""
-    own = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    built = programs()
     subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--bin", "sluicegate"], cwd=ROOT, check=True)
-    yardstick = own / "bench"
-    environment = dict(os.environ, CARGO_TARGET_DIR=str(yardstick))
+    environment = dict(os.environ, CARGO_TARGET_DIR=str(built["load"].parent.parent))
     subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=BENCH, env=environment, check=True)
-    programs = {name: yardstick / "release" / name for name in ("bare", "load", "upstream")}
-    return programs | {"sluicegate": own / "release" / "sluicegate"}
+    return built
 
 
 class Bed:
@@ -32,15 +38,19 @@ class Bed:
         self.redis = redis_server.Redis(work)
         self.postgres = databases.Postgres(work)
         self.postgres.create("bench")
-        settings = {
+        self.settings = {
             "DATABASES": {"default": self.postgres.django("bench") | {"CONN_MAX_AGE": 600}},
             "CACHES": overlay.redis_cache(self.redis.url()),
             "CHANNEL_LAYERS": {},
         }
-        self.overlay = overlay.write(work, settings)
+        self.configure()
         fork = django_server.DjangoFork(work)
         fork.prepare(self.overlay)
         fork.stop()
+
+    def configure(self, **settings):
+        """From now on servers see these settings besides the common ones."""
+        self.overlay = overlay.write(self.work, self.settings | settings)
 
     def token(self):
         import jwt

@@ -9,8 +9,7 @@
 //! ```
 
 use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -18,91 +17,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bench::{
+    client::{answer, chat, connect, frame, issue, open, open_many},
+    server::{cpu, resident},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
+    net::TcpStream,
 };
-
-/// `pid` and all below it: gunicorn and uvicorn serve from children.
-fn family(pid: u32) -> Vec<u32> {
-    let mut all = vec![pid];
-    let mut next = 0;
-    while next < all.len() {
-        let tasks = fs::read_dir(format!("/proc/{}/task", all[next])).into_iter().flatten().flatten();
-        for task in tasks {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            all.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-        }
-        next += 1;
-    }
-    all
-}
-
-/// CPU time so far, in microseconds.
-fn cpu(pid: u32) -> f64 {
-    family(pid)
-        .iter()
-        .map(|pid| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-            let ticks: f64 = fields.get(11..13).map_or(0.0, |t| t.iter().filter_map(|x| x.parse::<f64>().ok()).sum());
-            ticks * 10_000.0
-        })
-        .sum()
-}
-
-/// Resident memory, in KiB.
-fn resident(pid: u32) -> f64 {
-    family(pid)
-        .iter()
-        .map(|pid| {
-            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-            text.lines()
-                .find_map(|line| line.strip_prefix("Pss:"))
-                .and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok())
-                .unwrap_or(0.0)
-        })
-        .sum()
-}
-
-/// A connection from one of several loopback addresses, so that ports do not run out.
-async fn connect(addr: SocketAddr, index: usize) -> TcpStream {
-    let source = Ipv4Addr::new(127, 0, 1, u8::try_from(index % 200).expect("below 200") + 1);
-    for attempt in 0..50 {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_reuseaddr(true).expect("an option");
-        socket.bind(SocketAddr::from((source, 0))).expect("a loopback address");
-        match socket.connect(addr).await {
-            Ok(stream) => {
-                stream.set_nodelay(true).expect("an option");
-                return stream;
-            }
-            Err(error) if attempt == 49 => panic!("cannot connect: {error}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-    }
-    unreachable!()
-}
-
-/// Reads one answer: status and whole body.
-async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> u16 {
-    buffer.clear();
-    loop {
-        let read = stream.read_buf(buffer).await.expect("an answer");
-        assert!(read > 0, "the server closed: {}", String::from_utf8_lossy(buffer));
-        if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
-            let status = head[9..12].parse().expect("a status");
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:"))
-                .map_or(0, |value| value.trim().parse::<usize>().expect("a length"));
-            if buffer.len() >= end + 4 + length {
-                return status;
-            }
-        }
-    }
-}
 
 fn ticket_request(token: &str) -> String {
     format!(
@@ -170,48 +92,6 @@ async fn frames(streams: Vec<TcpStream>, frames: usize) -> (Vec<TcpStream>, Vec<
     (streams, took.concat())
 }
 
-/// Puts `count` tickets for `user` into Redis as Django does, without the server's help.
-async fn issue(redis: &str, count: usize, user: &str) -> Vec<String> {
-    let mut stream = TcpStream::connect(redis).await.expect("Redis");
-    let tickets: Vec<String> = (0..count).map(|_| uuid::Uuid::new_v4().to_string()).collect();
-    for chunk in tickets.chunks(500) {
-        let commands: String = chunk.iter().map(|ticket| format!("SET :1:{ticket} {user} EX 600\r\n")).collect();
-        stream.write_all(commands.as_bytes()).await.expect("sent");
-        let mut answers = vec![0; chunk.len() * 5];
-        stream.read_exact(&mut answers).await.expect("answers");
-        assert!(answers.starts_with(b"+OK\r\n"));
-    }
-    tickets
-}
-
-async fn open(addr: SocketAddr, index: usize, target: &str) -> TcpStream {
-    let mut stream = connect(addr, index).await;
-    let request = format!(
-        "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    let mut buffer = Vec::with_capacity(1024);
-    let status = answer(&mut stream, &mut buffer).await;
-    assert_eq!(status, 101, "{}", String::from_utf8_lossy(&buffer));
-    stream
-}
-
-/// A masked client frame.
-fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0x80 | opcode];
-    match payload.len() {
-        short @ 0..=125 => bytes.push(0x80 | u8::try_from(short).expect("short")),
-        long => {
-            bytes.push(0x80 | 127);
-            bytes.extend((long as u64).to_be_bytes());
-        }
-    }
-    bytes.extend([0; 4]);
-    bytes.extend(payload);
-    bytes
-}
-
 async fn handshakes(addr: SocketAddr, tickets: Vec<String>, connections: usize) {
     let tickets = Arc::new(tickets);
     let next = Arc::new(AtomicUsize::new(0));
@@ -230,29 +110,6 @@ async fn handshakes(addr: SocketAddr, tickets: Vec<String>, connections: usize) 
         });
     }
     tasks.join_all().await;
-}
-
-fn chat(ticket: &str) -> String {
-    format!("/ws/chat/lobby/?uuid={ticket}")
-}
-
-/// A socket for each target.
-async fn open_many(addr: SocketAddr, targets: Vec<String>) -> Vec<TcpStream> {
-    let targets = Arc::new(targets);
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..32 {
-        let (targets, next) = (targets.clone(), next.clone());
-        tasks.spawn(async move {
-            let mut opened = Vec::new();
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(target) = targets.get(index) else { break opened };
-                opened.push(open(addr, index, target).await);
-            }
-        });
-    }
-    tasks.join_all().await.into_iter().flatten().collect()
 }
 
 #[tokio::main(flavor = "current_thread")]

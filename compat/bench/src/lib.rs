@@ -1,0 +1,6 @@
+//! What the programs of the load share.
+
+pub mod client;
+pub mod members;
+pub mod redis_info;
+pub mod server;
