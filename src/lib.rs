@@ -68,6 +68,7 @@ mod user;
 mod websocket;
 
 pub use app::{App, AppError};
+pub use async_trait::async_trait;
 pub use reason::Reason;
 pub use secret::Secret;
 pub use settings::Settings;

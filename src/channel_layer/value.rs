@@ -1,5 +1,7 @@
 //! What a message is made of.
 
+use serde::{Serialize, Serializer, ser::Error as _};
+
 /// A value of a message: what Python's `msgpack` and `json` can carry.
 ///
 /// A message is a [`Value::Map`] with text keys, of which `type` names the handler.
@@ -99,6 +101,46 @@ impl From<i64> for Value {
     }
 }
 
+impl From<serde_json::Value> for Value {
+    fn from(value: serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Null => Self::Nil,
+            serde_json::Value::Bool(flag) => Self::Bool(flag),
+            serde_json::Value::Number(number) => match number.as_i128() {
+                Some(integer) => Self::Int(integer),
+                None => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            serde_json::Value::String(text) => Self::Str(text),
+            serde_json::Value::Array(items) => Self::Array(items.into_iter().map(Self::from).collect()),
+            serde_json::Value::Object(entries) => {
+                Self::map(entries.into_iter().map(|(key, value)| (key, Self::from(value))))
+            }
+        }
+    }
+}
+
+/// As JSON has it: what has no form there is an error, as in Python.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Nil => serializer.serialize_none(),
+            Self::Bool(flag) => serializer.serialize_bool(*flag),
+            Self::Int(number) => match (i64::try_from(*number), u64::try_from(*number)) {
+                (Ok(number), _) => serializer.serialize_i64(number),
+                (_, Ok(number)) => serializer.serialize_u64(number),
+                _ => serializer.serialize_i128(*number),
+            },
+            Self::Float(number) => serializer.serialize_f64(*number),
+            Self::Str(text) => serializer.serialize_str(text),
+            Self::Array(items) => serializer.collect_seq(items),
+            Self::Map(entries) => serializer.collect_map(entries.iter().map(|(key, value)| (key, value))),
+            Self::Bytes(_) => Err(S::Error::custom("Object of type bytes is not JSON serializable")),
+            Self::Ext(..) => Err(S::Error::custom("Object of type ExtType is not JSON serializable")),
+            Self::LoneSurrogates => Err(S::Error::custom("text with lone surrogates is not kept")),
+        }
+    }
+}
+
 impl From<f64> for Value {
     fn from(number: f64) -> Self {
         Self::Float(number)
@@ -139,6 +181,15 @@ pub(super) fn last_of_each_key(entries: Vec<(Value, Value)>) -> Vec<(Value, Valu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_becomes_a_value_and_json_again() {
+        let json = serde_json::json!({ "a": [1, -2.5, null, true, u64::MAX], "b": { "c": "é" } });
+        let value = Value::from(json.clone());
+        assert_eq!(value.get("b").and_then(|b| b.get("c")), Some(&"é".into()));
+        assert_eq!(serde_json::to_value(&value).unwrap(), json);
+        assert!(serde_json::to_value(Value::Bytes(vec![1])).is_err(), "as in Python");
+    }
 
     #[test]
     fn of_a_repeated_key_the_last_value_stands_in_the_first_place() {

@@ -28,6 +28,14 @@ pub(super) enum Command {
     Ticket(TicketArguments),
 }
 
+/// A WebSocket server for Django Channels projects, with consumers of its own beside those of the settings.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(super) struct OwnRoutesArguments {
+    #[command(flatten)]
+    pub(super) serve: ServeArguments,
+}
+
 #[derive(Args, Debug)]
 pub(super) struct DemoArguments {
     /// Address and port to listen on; port 0 takes a free one.
@@ -133,6 +141,7 @@ impl ProjectArguments {
             channel_layer_url: self.channel_layer_url.clone(),
             upstream: (!self.upstream.is_empty()).then(|| self.upstream.join(",")),
             allow_local: self.allow_local,
+            routes: Vec::new(),
             environment: std::env::vars_os().collect(),
         }
     }

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, OwnRoutesArguments};
+
+use crate::consumer::Route;
 
 /// Done.
 const DONE: u8 = 0;
@@ -29,10 +31,40 @@ const UNUSABLE: u8 = 2;
 pub fn main() -> ExitCode {
     let code = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments, []),
         Command::Check(arguments) => check::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Ticket(arguments) => ticket::run(&arguments),
     };
     ExitCode::from(code)
+}
+
+/// Runs `sluicegate serve`, with the process's arguments as its flags, and with `routes` before those of the settings:
+/// what a program with consumers written in Rust has for its `main`.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// use sluicegate::{
+///     async_trait,
+///     consumer::{Connection, Consumer, ConsumerError, Frame, Route},
+/// };
+///
+/// struct Echo;
+///
+/// #[async_trait]
+/// impl Consumer for Echo {
+///     async fn receive(&mut self, frame: Frame, connection: &mut Connection) -> Result<(), ConsumerError> {
+///         connection.send(frame);
+///         Ok(())
+///     }
+/// }
+///
+/// fn main() -> ExitCode {
+///     sluicegate::cli::main_with([Route::path("ws/echo/", || Echo)])
+/// }
+/// ```
+#[must_use]
+pub fn main_with(routes: impl IntoIterator<Item = Route>) -> ExitCode {
+    ExitCode::from(serve::run(&OwnRoutesArguments::parse().serve, routes))
 }

@@ -19,17 +19,21 @@ use super::{
 };
 use crate::{
     app::{App, Reloader},
+    consumer::Route,
     settings::{Loaded, Settings, Sources, TicketViewState},
 };
 
 /// Passwords rotate: a refused login reads the settings again, but no more often than this.
 const BETWEEN_RELOADS: Duration = Duration::from_mins(1);
 
-pub(super) fn run(arguments: &ServeArguments) -> u8 {
+/// `routes` come before those of the settings.
+pub(super) fn run(arguments: &ServeArguments, routes: impl IntoIterator<Item = Route>) -> u8 {
     logging::start(arguments.log_json);
+    let routes = routes.into_iter().map(Route::into_options).collect();
+    let sources = Sources { routes, ..arguments.project.sources() };
     match runtime() {
         Ok(runtime) => {
-            let code = runtime.block_on(serve(arguments.project.sources()));
+            let code = runtime.block_on(serve(sources));
             // Settings that are still being read are not waited for.
             runtime.shutdown_background();
             code

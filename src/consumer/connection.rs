@@ -2,9 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::Serialize;
+
 use super::{
-    SharedFrame,
+    Frame, SharedFrame,
     ask::{Ask, AskScope},
+    json,
 };
 use crate::{
     channel_layer::{self, Channel, ChannelLayer, ChannelLayerError, Sink},
@@ -52,6 +55,13 @@ impl Close {
 
     pub(crate) fn into_reason(self) -> String {
         self.reason
+    }
+}
+
+impl Default for Close {
+    /// `await self.close()`: 1000, without a reason.
+    fn default() -> Self {
+        Self { code: 1000, reason: String::new() }
     }
 }
 
@@ -111,6 +121,24 @@ impl Connection {
     /// `await self.send(text_data=...)`.
     pub fn send_text(&self, text: &str) {
         self.outlet.send_text(text);
+    }
+
+    /// Sends a message as it is.
+    pub fn send(&self, frame: Frame) {
+        match frame {
+            Frame::Text(text) => self.send_text(&text),
+            Frame::Binary(bytes) => self.send_bytes(&bytes),
+        }
+    }
+
+    /// `await self.send_json(content)`: JSON as Python's `json.dumps` writes it.
+    ///
+    /// # Errors
+    ///
+    /// The value has no form in JSON.
+    pub fn send_json(&self, content: &impl Serialize) -> Result<(), serde_json::Error> {
+        self.send_text(&json::dumps(content)?);
+        Ok(())
     }
 
     /// `await self.send(bytes_data=...)`.

@@ -4,9 +4,12 @@ pub(crate) mod ask;
 mod connection;
 mod declared;
 mod error;
+mod json;
 mod options;
 #[cfg(test)]
 mod recorder;
+mod route;
+mod scope;
 mod shared_frame;
 
 use std::sync::Arc;
@@ -17,7 +20,7 @@ pub use connection::{Close, Connection};
 pub(crate) use connection::{ConnectionState, Outlet, RouteContext};
 pub(crate) use declared::compile;
 pub use error::ConsumerError;
-pub(crate) use error::Failure;
+pub(crate) use error::{Failure, guarded};
 pub(crate) use options::{
     AskOptions, AskSettings, AskUrl, DeclaredAction, DeclaredClose, DeclaredEvent, DeclaredOptions, DeclaredOutput,
     DeclaredReceive, FrameKind, OnError, RouteKind, RouteOptions, RoutePattern, RustConsumer,
@@ -25,6 +28,7 @@ pub(crate) use options::{
 pub use options::{OutboxOptions, SlowClient};
 #[cfg(test)]
 pub(crate) use recorder::Recorder;
+pub use route::Route;
 pub(crate) use shared_frame::SharedFrame;
 
 use crate::{channel_layer::Message, python::Value, reason::Reason};

@@ -48,7 +48,8 @@ impl RouteKind {
     pub(crate) fn needs_channel_layer(&self) -> bool {
         match self {
             Self::Declared(declared) => declared.needs_channel_layer(),
-            Self::Rust(_) | Self::Proxy(_) => false,
+            Self::Rust(consumer) => consumer.0.has_channels(),
+            Self::Proxy(_) => false,
         }
     }
 

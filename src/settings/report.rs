@@ -65,7 +65,8 @@ impl Report {
         let asgi = django.item::<Asgi>("asgi");
         let found = asgi.as_ref().ok().and_then(Option::as_ref).map(|asgi| asgi.routes.clone()).unwrap_or_default();
         let around = Surroundings { upstream: &upstream, found: &found };
-        let routes = routes::read(&file, &tables, &around, &mut layers);
+        let mut routes: Vec<_> = sources.routes.iter().map(|route| (route.clone(), Origin::Default)).collect();
+        routes.append(&mut routes::read(&file, &tables, &around, &mut layers));
         let mut report = Self {
             settings: None,
             problems: Problems::default(),
@@ -85,6 +86,7 @@ impl Report {
         // Without the project's own word everything else would seem to be missing, too.
         if !unreadable && !nothing_was_said(&django, &mut layers) {
             let sockets = match () {
+                () if !sources.routes.is_empty() => Sockets::Here,
                 () if tables.iter().any(|table| !route_proxy::is_proxied(table)) => Sockets::Here,
                 () if upstream.is_stated || !tables.is_empty() => Sockets::Django,
                 () => Sockets::None,

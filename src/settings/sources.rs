@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::consumer::RouteOptions;
+
 /// Where settings come from. The command line fills in what its flags said and nothing else: the environment's
 /// `SLUICEGATE_<FLAG>` is read here, so that each value knows its origin.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +33,8 @@ pub(crate) struct Sources {
     pub(crate) upstream: Option<String>,
     /// `--allow-local`: tickets in this process's own memory, although `DEBUG` is off.
     pub(crate) allow_local: bool,
+    /// Routes to consumers written in Rust, which come before those of the settings.
+    pub(crate) routes: Vec<RouteOptions>,
     /// The process's environment: `std::env::vars_os()`. The project's Python gets this and nothing else.
     pub(crate) environment: Vec<(OsString, OsString)>,
 }

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     close::CloseFrame,
-    connection::OpenSocket,
+    connection::{OpenSocket, disconnect},
     deflate::Deflate,
     handshake::{AnswerBody, Client, Counted, TakenOver, refuse, switching_protocols},
     options::RefuseBy,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     causes::with_causes,
     channel_layer::Sink,
-    consumer::{Connection, ConnectionState, Consumer, Failure},
+    consumer::{Connection, ConnectionState, Consumer, Failure, guarded},
     reason::Reason,
 };
 
@@ -86,7 +86,7 @@ impl Admitted {
     async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Accepted> {
         let Self { client, consumers, state, subprotocol, path, deflate } = self;
         let outbox = Arc::new(Outbox::new(consumers.outbox, deflate));
-        let (mut consumer, mut connection) = match connect(consumers, state, &outbox).await {
+        let (consumer, mut connection) = match connect(consumers, state, &outbox).await {
             Ok(connected) => connected,
             Err(NotAccepted { reason, close }) => {
                 let response = match close {
@@ -112,7 +112,7 @@ impl Admitted {
             let socket = OpenSocket::new(stream, outbox, registration, Arc::clone(&site.options));
             return Some(Accepted { socket, early, consumer, connection, held });
         }
-        consumer.disconnect(ABNORMAL_CLOSURE, &mut connection).await;
+        disconnect(consumer, ABNORMAL_CLOSURE, connection).await;
         None
     }
 }
@@ -137,7 +137,7 @@ async fn connect(
     };
     let mut connection = Connection::new(state, Arc::clone(outbox) as _, context, channel);
     let mut consumer = application.consumer();
-    match consumer.connect(&mut connection).await.map_err(|error| error.0) {
+    match guarded(consumer.connect(&mut connection)).await.map_err(|error| error.0) {
         Ok(()) => match outbox.take_close() {
             None => Ok((consumer, connection)),
             close => Err(NotAccepted { reason: Reason::ConsumerRefused, close }),

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     causes::with_causes,
     channel_layer::Message,
-    consumer::{Connection, Consumer, ConsumerError, Failure, Frame},
+    consumer::{Connection, Consumer, ConsumerError, Failure, Frame, guarded},
     upstream::Stream,
 };
 
@@ -53,6 +53,17 @@ pub(super) struct OpenSocket {
     progress: bool,
     /// The code of a close frame in `unsent`, or sent.
     closing: Option<u16>,
+}
+
+/// Tells the consumer that the conversation is over; then its groups are left.
+pub(super) async fn disconnect(mut consumer: Box<dyn Consumer>, code: u16, mut connection: Connection) {
+    let told = async {
+        consumer.disconnect(code, &mut connection).await;
+        Ok(())
+    };
+    if let Err(error) = guarded(told).await {
+        tracing::error!(route = connection.context().route, ?error, "a consumer failed at the end");
+    }
 }
 
 /// What woke the task.
@@ -135,8 +146,7 @@ impl OpenSocket {
             self.violation = Some(Box::new(violation));
         }
         let end = self.serve(consumer.as_mut(), &mut connection).await;
-        consumer.disconnect(end.code, &mut connection).await;
-        drop((consumer, connection));
+        disconnect(consumer, end.code, connection).await;
         self.finish(end.then).await;
     }
 
@@ -253,7 +263,7 @@ impl OpenSocket {
     /// Hands the consumer a frame, while the socket is not closing.
     async fn receive(&self, frame: Frame, consumer: &mut dyn Consumer, connection: &mut Connection) {
         if !self.outbox.is_closed()
-            && let Err(error) = consumer.receive(frame, connection).await
+            && let Err(error) = guarded(consumer.receive(frame, connection)).await
         {
             self.close_for(error, connection);
         }
@@ -262,7 +272,7 @@ impl OpenSocket {
     /// Hands the consumer an event, while the socket is not closing.
     async fn tell(&self, event: Arc<Message>, consumer: &mut dyn Consumer, connection: &mut Connection) {
         if !self.outbox.is_closed()
-            && let Err(error) = consumer.event(event, connection).await
+            && let Err(error) = guarded(consumer.event(event, connection)).await
         {
             self.close_for(error, connection);
         }

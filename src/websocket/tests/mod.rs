@@ -2,6 +2,7 @@
 
 mod closing;
 mod compression;
+mod consumers;
 mod frames;
 mod handshake;
 mod keepalive;
