@@ -16,7 +16,7 @@ use crate::{
     channel_layer::ChannelLayer,
     consumer::{
         RouteKind,
-        ask::{Asks, OwnPaths},
+        ask::{AskParts, Asks, OwnPaths},
     },
     http::{HttpParts, HttpState, PatternError, router},
     server::Site,
@@ -122,7 +122,11 @@ impl Parts {
             users: Arc::clone(&self.users),
             upstream: upstream.clone(),
             forwarding: Arc::clone(&forwarding),
-            asks: Asks::new(&settings.ask, upstream.clone(), settings.http.secure_proxy_ssl_header.as_ref()),
+            asks: Asks::new(
+                &settings.ask,
+                settings.http.secure_proxy_ssl_header.as_ref(),
+                AskParts { upstream: upstream.clone(), ..AskParts::default() },
+            ),
             layer: self.layer.clone(),
         };
         let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;

@@ -31,6 +31,7 @@ mod naming;
 mod options;
 mod pubsub;
 mod redis;
+mod seal;
 mod serializer;
 mod shard;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub use inbox::Channel;
 pub use message::Message;
 pub(crate) use names::require_valid_group_name;
 pub use options::{ChannelLayerOptions, Host, LayerBackend, SerializerFormat};
+pub(crate) use seal::Keep;
 pub use value::Value;
 
 /// Whether a group can have that name. Matches channels 4.3, layers.py, `BaseChannelLayer.require_valid_group_name`.

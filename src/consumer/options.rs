@@ -267,6 +267,15 @@ pub(crate) enum AskUrl {
     Url(String),
 }
 
+impl AskUrl {
+    /// As written.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Path(text) | Self::Url(text) => text,
+        }
+    }
+}
+
 /// `[ask]`: what the views of all routes have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct AskSettings {

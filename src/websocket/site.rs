@@ -124,7 +124,7 @@ impl WebSocketSite {
                 }
                 RouteKind::Declared(declared) => match consumer::compile(written, route.names(), declared) {
                     Ok(compiled) => match declared.ask.as_ref().map(|ask| Ask::new(&asks, written, ask)).transpose() {
-                        Ok(ask) => consumers(Arc::new(compiled), &route, ask.map(Arc::new)),
+                        Ok(ask) => consumers(Arc::new(compiled), &route, ask),
                         Err(problem) => {
                             problems.push(format!("route {written:?}: {problem}"));
                             continue;

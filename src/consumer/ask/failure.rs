@@ -32,8 +32,7 @@ impl AskFailed {
     pub(super) const fn may_pass(&self) -> bool {
         match self {
             Self::Late(_) | Self::Busy(_) | Self::Unreachable(_) | Self::Broken(_) => true,
-            // 404 and 403 among them: a router or a database that is not ready yet.
-            Self::Status(_) => true,
+            Self::Status(status) => *status >= 500 || *status == 429,
             Self::Invalid(_) | Self::Unserializable => false,
         }
     }

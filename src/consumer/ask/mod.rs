@@ -12,8 +12,11 @@
 mod answer;
 mod client;
 mod failure;
+mod farewell;
 mod paths;
 mod question;
+mod register;
+mod scripts;
 mod signature;
 
 use std::{
@@ -33,15 +36,18 @@ use tokio::{
 use super::{AskOptions, AskSettings, AskUrl, Connection};
 use crate::{
     causes::with_causes,
+    channel_layer::ChannelLayer,
     python::{Value, json},
     upstream::Upstream,
 };
 pub(crate) use answer::{Answer, GroupSend};
 use client::View;
 pub(crate) use failure::AskFailed;
+pub(crate) use farewell::Farewells;
 pub(crate) use paths::OwnPaths;
 pub(crate) use question::{About, AskScope, AskedFrame};
 use question::{Asked, Facts};
+use register::Register;
 use signature::SigningKey;
 
 /// What the questions of all routes have in common, for one reading of the settings. The default is for none at all.
@@ -51,36 +57,59 @@ pub(crate) struct Asks {
     key: Option<SigningKey>,
     /// `[ask] max_open`: fair, so that who waits longest asks next.
     open: Places,
+    /// How many of these may be about sockets that have ended.
+    turns: Places,
     upstream: Option<Arc<Upstream>>,
     /// `SECURE_PROXY_SSL_HEADER`, as a header.
     ssl_header: Option<(HeaderName, HeaderValue)>,
+    layer: Option<Arc<dyn ChannelLayer>>,
+    farewells: Arc<Farewells>,
+    register: Option<Arc<Register>>,
+}
+
+/// What [`Asks`] are put together from, besides their settings.
+#[derive(Default)]
+pub(crate) struct AskParts {
+    pub(crate) upstream: Option<Arc<Upstream>>,
+    /// Where events go that a view answers to the end of a socket.
+    pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
+    pub(crate) farewells: Arc<Farewells>,
+    /// Where sockets are written down that views are told the end of.
+    pub(crate) register: Option<Arc<Register>>,
 }
 
 /// How many questions may be open.
 struct Places(Semaphore);
 
+impl Places {
+    fn new(most: usize) -> Self {
+        Self(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)))
+    }
+}
+
 impl Default for Places {
     fn default() -> Self {
-        Self(Semaphore::new(AskSettings::default().max_open))
+        Self::new(AskSettings::default().max_open)
     }
 }
 
 impl Asks {
     /// `ssl_header`: `SECURE_PROXY_SSL_HEADER`, such as `("HTTP_X_FORWARDED_PROTO", "https")`.
-    pub(crate) fn new(
-        settings: &AskSettings,
-        upstream: Option<Arc<Upstream>>,
-        ssl_header: Option<&(String, String)>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(settings: &AskSettings, ssl_header: Option<&(String, String)>, parts: AskParts) -> Arc<Self> {
+        let AskParts { upstream, layer, farewells, register } = parts;
         let ssl_header = ssl_header.and_then(|(name, value)| {
             let name = name.strip_prefix("HTTP_")?.replace('_', "-");
             Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
         });
         Arc::new(Self {
             key: settings.key.as_ref().map(SigningKey::new),
-            open: Places(Semaphore::new(settings.max_open.clamp(1, Semaphore::MAX_PERMITS))),
+            open: Places::new(settings.max_open),
+            turns: Places::new(settings.max_open / 4),
             upstream,
             ssl_header,
+            layer,
+            farewells,
+            register,
         })
     }
 }
@@ -100,7 +129,7 @@ impl Ask {
     /// # Errors
     ///
     /// A sentence about a `url` that cannot be used, or a key that is missing.
-    pub(crate) fn new(asks: &Arc<Asks>, route: &str, options: &AskOptions) -> Result<Self, String> {
+    pub(crate) fn new(asks: &Arc<Asks>, route: &str, options: &AskOptions) -> Result<Arc<Self>, String> {
         let view = match &options.url {
             AskUrl::Path(path) => {
                 let upstream = asks.upstream.clone().ok_or("there is no [upstream] that [route.ask] could be on")?;
@@ -109,14 +138,20 @@ impl Ask {
             AskUrl::Url(url) => View::at(url)?,
         };
         let key = asks.key.clone().ok_or("[route.ask] needs secret_key or [ask] key, to sign what it asks")?;
-        Ok(Self {
+        let ask = Arc::new(Self {
             asks: Arc::clone(asks),
             key,
             options: options.clone(),
             route: route.to_owned(),
             view,
             failures: AtomicU64::new(0),
-        })
+        });
+        if let Some(register) = &asks.register
+            && options.on_disconnect
+        {
+            register.add_view(options.url.as_str(), &ask);
+        }
+        Ok(ask)
     }
 
     /// Whether [`connect`](Self::connect) is to be called.
@@ -178,23 +213,6 @@ impl Ask {
         self.counted(self.ask(about, context, Asked::Receive(frame)).await)
     }
 
-    /// A socket is open, or its context has changed: from here on its end is told even if this process is killed. Waits for
-    /// nothing.
-    pub(crate) fn remember(&self, about: &About, context: Option<&Value>) {
-        let _ = (about, context);
-    }
-
-    /// A socket has ended that was [remembered](Self::remember): tells the view in the background, and sends to groups what
-    /// it answers.
-    pub(crate) fn disconnect(self: &Arc<Self>, about: About, context: Option<&Value>, code: u16) {
-        let (ask, context) = (Arc::clone(self), context.cloned());
-        tokio::spawn(async move {
-            let answer = ask.ask(&about, context.as_ref(), Asked::Disconnect(code)).await;
-            // It is counted.
-            let _ = ask.counted(answer);
-        });
-    }
-
     async fn ask(&self, about: &About, context: Option<&Value>, asked: Asked<'_>) -> Result<Answer, AskFailed> {
         let context = context.map(json::dumps).transpose().map_err(|_| AskFailed::Unserializable)?;
         self.post(asked.body(about, context.as_deref()), asked).await
@@ -238,3 +256,6 @@ const fn is_power_of_ten(mut number: u64) -> bool {
     }
     number == 1
 }
+
+#[cfg(test)]
+mod tests;
