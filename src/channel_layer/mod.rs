@@ -57,6 +57,11 @@ pub(crate) fn is_valid_group_name(name: &str) -> bool {
     names::require_valid_group_name(name).is_ok()
 }
 
+/// Whether a channel can have that name. Matches channels 4.3, layers.py, `BaseChannelLayer.require_valid_channel_name`.
+pub(crate) fn is_valid_channel_name(name: &str) -> bool {
+    names::require_valid_channel_name(name).is_ok()
+}
+
 /// Where the messages of a channel go.
 pub trait Sink: Send + Sync {
     /// A message for the channel, which its other receivers share. To be taken at once: everybody else's messages wait

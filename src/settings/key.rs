@@ -155,6 +155,9 @@ pub(super) const KEYS: &[Key] = &[
     read("channel_layer.member_per_channel", Kind::Bool, ""),
     read("channel_layer.timeout", Kind::Seconds, ""),
     django_only("channel_layer.unsupported", Kind::Texts, LAYER),
+    // Questions to Django.
+    read("ask.key", Kind::Secret, ""),
+    read("ask.max_open", Kind::Integer(1, 1_000_000), ""),
     // SIMPLE_JWT.
     read("simple_jwt.algorithm", Kind::Text, "SIMPLE_JWT[\"ALGORITHM\"]"),
     read("simple_jwt.signing_key", Kind::Secret, "SIMPLE_JWT[\"SIGNING_KEY\"]"),

@@ -13,6 +13,7 @@ use super::{
     layer::Layers,
     origin::Origin,
     problem::{Code, Problem, Problems},
+    route_ask,
     route_proxy::{self, Surroundings},
     routes, server, simple_jwt,
     sources::Sources,
@@ -21,9 +22,8 @@ use super::{
     websocket::{self, Sockets},
 };
 use crate::{
-    consumer::{AskSettings, RouteKind, RouteOptions},
+    consumer::{RouteKind, RouteOptions},
     http::TicketView,
-    secret::Secret,
     upstream::RouteAuth,
 };
 
@@ -162,7 +162,7 @@ impl Report {
             _ if is_used => return,
             _ => None,
         };
-        let ask = AskSettings { key: layers.values.text("secret_key").map(Secret::new), ..AskSettings::default() };
+        let ask = route_ask::settings(layers);
         self.settings =
             Some(Settings { server, access_token, admission, http, websocket, channel_layer, ask, upstream, routes });
     }

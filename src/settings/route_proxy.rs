@@ -10,6 +10,8 @@ use super::{
     layer::Layers,
     origin::Origin,
     problem::{Code, Problem},
+    route_declared,
+    route_table::{find, first},
     toml_file::{Entry, Node, NodeValue},
     upstream::{self, UpstreamSettings},
 };
@@ -57,9 +59,10 @@ pub(super) fn read(
         }
         return None;
     };
-    if let Some(receive) = find(entries, "receive") {
-        let sentence = "a route has a `proxy` or a `receive`: either Django's consumer answers, or this table";
-        reader.report(receive.line, Code::Route, sentence, "");
+    if let Some(declared) = first(entries, &route_declared::NAMES) {
+        let sentence =
+            format!("a route has a `proxy` or `{}`: either Django's consumer answers, or this table", declared.name);
+        reader.report(declared.line, Code::Route, &sentence, "");
     }
     // Each part is read whatever became of the others, so that all problems are told.
     let upstream = reader.upstream(entry, around.upstream);
@@ -235,8 +238,4 @@ pub(super) fn matches(pattern: &RoutePattern, around: &Surroundings<'_>) -> Opti
     let found = around.found.iter().find(|route| route.pattern().as_ref() == Some(pattern))?;
     let matched = found.matched().filter(|matched| Route::compile(matched).is_ok());
     matched.and_then(|_| found.matches.clone())
-}
-
-fn find<'a>(entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
-    entries.iter().find(|entry| entry.name == name)
 }

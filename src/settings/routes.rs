@@ -1,30 +1,25 @@
 //! `[[route]]`: the WebSocket routes, in the order in which they are tried.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    key,
     kind::Kind,
     layer::Layers,
     origin::Origin,
     problem::{Code, Problem},
+    route_declared,
     route_proxy::{self, Surroundings},
+    route_table::{Reader, find},
     toml_file::{Entry, Node, NodeValue},
 };
 use crate::{
-    consumer::{
-        DeclaredAction, DeclaredOptions, DeclaredOutput, DeclaredReceive, OutboxOptions, RouteKind, RouteOptions,
-        RoutePattern, compile,
-    },
+    consumer::{DeclaredOptions, OutboxOptions, RouteKind, RouteOptions, RoutePattern, SlowClient, compile},
     websocket::Route,
 };
 
-/// What a route may say in this version.
-const ROUTE_NAMES: [&str; 8] = ["path", "regex", "groups", "receive", "proxy", "auth", "hold", "hold_buffer"];
-/// What is planned for a route, and refused until it does something.
-const ROUTE_LATER: [&str; 7] = ["ask", "events", "on_connect", "on_disconnect", "send", "timeout", "subprotocols"];
-const RECEIVE_NAMES: [&str; 2] = ["when", "reply"];
-const RECEIVE_LATER: [&str; 5] = ["group_send", "channel_send", "ask", "event", "send"];
+/// What every route may say, and one with a `proxy`.
+const ROUTE_NAMES: [&str; 6] = ["path", "regex", "proxy", "auth", "hold", "hold_buffer"];
+const MEND: &str = "[[route]]\npath = \"ws/chat/<str:room>/\"";
 
 /// Reads the tables; each route that is good, with its place.
 pub(super) fn read(
@@ -40,171 +35,96 @@ pub(super) fn read(
             layers.problems.push(Problem::new(Code::Route, "a route is a table").at(&origin).mend("[[route]]"));
             continue;
         };
-        let reader = Reader { file, around, layers: &mut *layers };
-        if let Some(route) = reader.route(entries, &origin) {
+        let mut reader = Reader { file, layers: &mut *layers };
+        if let Some(route) = route(entries, around, &origin, &mut reader) {
             routes.push((route, origin));
         }
     }
     routes
 }
 
-struct Reader<'a> {
-    file: &'a str,
-    around: &'a Surroundings<'a>,
-    layers: &'a mut Layers,
-}
-
-impl Reader<'_> {
-    fn route(mut self, entries: &[Entry], origin: &Origin) -> Option<RouteOptions> {
-        self.names(entries, "route", &ROUTE_NAMES, &ROUTE_LATER);
-        let receive = match find(entries, "receive").map(|entry| (&entry.node.value, entry.line)) {
-            None => Vec::new(),
-            Some((NodeValue::Table(entries), line)) => self.receive(entries, line).into_iter().collect(),
-            Some((NodeValue::List(tables), line)) => tables
-                .iter()
-                .filter_map(|table| {
-                    if let NodeValue::Table(entries) = &table.value {
-                        return self.receive(entries, table.line);
-                    }
-                    self.report(line, Code::Route, "`receive` is a table", "[[route.receive]]");
-                    None
-                })
-                .collect(),
-            Some((NodeValue::Leaf(_), line)) => {
-                self.report(
-                    line,
-                    Code::Route,
-                    "`receive` is a table",
-                    "[route.receive]\nreply = { text = \"{{ text }}\" }",
-                );
-                Vec::new()
-            }
-        };
-        let pattern = match (self.text(entries, "path"), self.text(entries, "regex")) {
-            (Some(path), None) => RoutePattern::Path(path),
-            (None, Some(regex)) => RoutePattern::Regex(regex),
-            (given, _) => {
-                let sentence = if given.is_some() {
-                    "a route has a path or a regex, not both"
-                } else {
-                    "a route needs a path or a regex"
-                };
-                let problem = Problem::new(Code::Route, sentence).at(origin);
-                self.layers.problems.push(problem.mend("[[route]]\npath = \"ws/chat/<str:room>/\""));
-                return None;
-            }
-        };
-        let groups = self.texts(entries, "groups");
-        let declared = DeclaredOptions { groups, receive, ..DeclaredOptions::default() };
-        self.check(&pattern, &declared, origin);
+fn route(
+    entries: &[Entry],
+    around: &Surroundings<'_>,
+    origin: &Origin,
+    reader: &mut Reader<'_>,
+) -> Option<RouteOptions> {
+    let known: Vec<_> = ROUTE_NAMES.into_iter().chain(route_declared::NAMES).collect();
+    reader.names(entries, "route", &known);
+    let is_proxied = route_proxy::has_proxy(entries);
+    let declared = if is_proxied {
+        DeclaredOptions::default()
+    } else {
+        route_declared::read(entries, around.upstream.is_stated, reader)
+    };
+    let pattern = pattern(entries, origin, reader)?;
+    check(&pattern, &declared, origin, reader);
+    let proxy = route_proxy::read(entries, &pattern, reader.file, around, reader.layers);
+    if is_proxied {
+        let matches = route_proxy::matches(&pattern, around);
         let outbox = OutboxOptions::default();
-        let proxy = route_proxy::read(entries, &pattern, self.file, self.around, self.layers);
-        if route_proxy::has_proxy(entries) {
-            let matches = route_proxy::matches(&pattern, self.around);
-            return Some(RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy?), outbox });
-        }
-        Some(RouteOptions { pattern, matches: None, kind: RouteKind::Declared(declared), outbox })
+        return Some(RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy?), outbox });
     }
+    let outbox = outbox(entries, reader);
+    Some(RouteOptions { pattern, matches: None, kind: RouteKind::Declared(declared), outbox })
+}
 
-    /// Compiles the pattern and the templates, as the start will do again.
-    fn check(&mut self, pattern: &RoutePattern, declared: &DeclaredOptions, origin: &Origin) {
-        let (RoutePattern::Path(text) | RoutePattern::Regex(text)) = pattern;
-        let rest = match pattern {
-            RoutePattern::Path(path) => path.strip_prefix('/').map(str::to_owned),
-            RoutePattern::Regex(regex) => ["^/", r"\A/"].iter().find_map(|start| {
-                let rest = regex.strip_prefix(start)?;
-                Some(format!("{}{rest}", start.trim_end_matches('/')))
-            }),
-        };
-        if let Some(rest) = rest {
-            let name = if matches!(pattern, RoutePattern::Path(_)) { "path" } else { "regex" };
-            let sentence =
-                format!("`route.{name}` is matched without the path's first slash, so {text:?} never matches");
-            let mend = format!("[[route]]\n{name} = {}", toml::Value::from(rest));
-            self.layers.problems.push(Problem::new(Code::Route, sentence).at(origin).mend(mend));
-        }
-        let sentences = match Route::compile(pattern) {
-            Ok(route) => compile(text, route.names(), declared).err().unwrap_or_default(),
-            Err(sentence) => vec![sentence],
-        };
-        for sentence in sentences {
-            self.layers.problems.push(Problem::new(Code::Route, sentence).at(origin));
-        }
+fn pattern(entries: &[Entry], origin: &Origin, reader: &mut Reader<'_>) -> Option<RoutePattern> {
+    // A text stands in for one of another type, so that its lack is not reported too.
+    let mut text = |name| find(entries, name).map(|_| reader.text(entries, "route", name).unwrap_or_default());
+    let sentence = match (text("path"), text("regex")) {
+        (Some(path), None) => return Some(RoutePattern::Path(path)),
+        (None, Some(regex)) => return Some(RoutePattern::Regex(regex)),
+        (Some(_), Some(_)) => "a route has a path or a regex, not both",
+        (None, None) => "a route needs a path or a regex",
+    };
+    reader.layers.problems.push(Problem::new(Code::Route, sentence).at(origin).mend(MEND));
+    None
+}
+
+/// What may wait for a client that reads slowly.
+fn outbox(entries: &[Entry], reader: &mut Reader<'_>) -> OutboxOptions {
+    let default = OutboxOptions::default();
+    let words = Kind::Word(&["close", "drop_oldest", "latest"]);
+    let policy = reader.value(entries, "route", "slow_client", words, "");
+    let count = Kind::Integer(1, i64::from(u32::MAX));
+    let bytes = reader.size(entries, "route", "queue_bytes", Kind::Bytes);
+    if bytes == Some(0) {
+        let line = find(entries, "queue_bytes").map_or(0, |entry| entry.line);
+        reader.report(line, Code::Route, "`route.queue_bytes` is more than 0", "queue_bytes = \"4 MiB\"");
     }
-
-    fn receive(&mut self, entries: &[Entry], line: usize) -> Option<DeclaredReceive> {
-        self.names(entries, "route.receive", &RECEIVE_NAMES, &RECEIVE_LATER);
-        let when = find(entries, "when").map(|entry| (entry.node.to_json(), entry.line));
-        let when = match when {
-            None => Map::new(),
-            Some((Value::Object(when), _)) => when,
-            Some((_, line)) => {
-                let mend = "when = { action = \"message\" }";
-                self.report(line, Code::Route, "`when` is a table of keys and values", mend);
-                Map::new()
-            }
-        };
-        match find(entries, "reply") {
-            Some(entry) => {
-                let reply = Some(DeclaredOutput::Json(entry.node.to_json()));
-                let action = DeclaredAction { reply, ..DeclaredAction::default() };
-                Some(DeclaredReceive { when, action, ..DeclaredReceive::default() })
-            }
-            None if entries.iter().any(|entry| RECEIVE_LATER.contains(&entry.name.as_str())) => None,
-            None => {
-                self.report(
-                    line,
-                    Code::Route,
-                    "`receive` says nothing to do",
-                    "reply = { message = \"{{ content.message }}\" }",
-                );
-                None
-            }
-        }
-    }
-
-    fn names(&mut self, entries: &[Entry], table: &str, known: &[&str], later: &[&str]) {
-        for entry in entries {
-            let name = entry.name.as_str();
-            if later.contains(&name) {
-                let sentence = format!("`{table}.{name}` is not in this version");
-                self.report(entry.line, Code::NotInThisVersion, &sentence, "");
-            } else if !known.contains(&name) {
-                let near = key::nearest(name, known.iter().chain(later).copied());
-                let mend = near.map(|near| format!("Did you mean `{near}`?")).unwrap_or_default();
-                self.report(entry.line, Code::UnknownKey, &format!("there is no setting `{table}.{name}`"), &mend);
-            }
-        }
-    }
-
-    fn texts(&mut self, entries: &[Entry], name: &str) -> Vec<String> {
-        let Some(entry) = find(entries, name) else { return Vec::new() };
-        match Kind::Texts.accept(entry.node.to_json()) {
-            Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => {
-                let sentence = format!("`route.{name}` takes {}", Kind::Texts.describe());
-                self.report(entry.line, Code::WrongType, &sentence, "");
-                Vec::new()
-            }
-        }
-    }
-
-    fn text(&mut self, entries: &[Entry], name: &str) -> Option<String> {
-        let entry = find(entries, name)?;
-        if let NodeValue::Leaf(Value::String(text)) = &entry.node.value {
-            return Some(text.clone());
-        }
-        self.report(entry.line, Code::WrongType, &format!("`route.{name}` takes text in quotes"), "");
-        // A text stands in for it, so that its lack is not reported too.
-        Some(String::new())
-    }
-
-    fn report(&mut self, line: usize, code: Code, sentence: &str, mend: &str) {
-        let origin = Origin::File { path: self.file.to_owned(), line };
-        self.layers.problems.push(Problem::new(code, sentence).at(&origin).mend(mend));
+    OutboxOptions {
+        messages: reader.size(entries, "route", "queue_messages", count).unwrap_or(default.messages),
+        bytes: bytes.unwrap_or(default.bytes),
+        policy: match policy.as_ref().and_then(Value::as_str) {
+            Some("drop_oldest") => SlowClient::DropOldest,
+            Some("latest") => SlowClient::Latest,
+            _ => SlowClient::Close,
+        },
     }
 }
 
-fn find<'a>(entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
-    entries.iter().find(|entry| entry.name == name)
+/// Compiles the pattern and the templates, as the start will do again.
+fn check(pattern: &RoutePattern, declared: &DeclaredOptions, origin: &Origin, reader: &mut Reader<'_>) {
+    let (RoutePattern::Path(text) | RoutePattern::Regex(text)) = pattern;
+    let rest = match pattern {
+        RoutePattern::Path(path) => path.strip_prefix('/').map(str::to_owned),
+        RoutePattern::Regex(regex) => ["^/", r"\A/"].iter().find_map(|start| {
+            let rest = regex.strip_prefix(start)?;
+            Some(format!("{}{rest}", start.trim_end_matches('/')))
+        }),
+    };
+    if let Some(rest) = rest {
+        let name = if matches!(pattern, RoutePattern::Path(_)) { "path" } else { "regex" };
+        let sentence = format!("`route.{name}` is matched without the path's first slash, so {text:?} never matches");
+        let mend = format!("[[route]]\n{name} = {}", toml::Value::from(rest));
+        reader.layers.problems.push(Problem::new(Code::Route, sentence).at(origin).mend(mend));
+    }
+    let sentences = match Route::compile(pattern) {
+        Ok(route) => compile(text, route.names(), declared).err().unwrap_or_default(),
+        Err(sentence) => vec![sentence],
+    };
+    for sentence in sentences {
+        reader.layers.problems.push(Problem::new(Code::Route, sentence).at(origin));
+    }
 }

@@ -6,6 +6,7 @@ mod documents;
 mod error_page;
 mod problems;
 mod projects;
+mod routes;
 mod shown;
 mod upstream;
 mod without_django;

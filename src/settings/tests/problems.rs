@@ -92,18 +92,6 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn what_is_planned_for_routes_is_refused_by_name() {
-    let extra = "\n\nsend = \"a\"\nhost = 1\n[route.receive]\ngroup_send = \"a\"\n[route.ask]\nurl = \"/\"\n";
-    let said = problems(&toml(&format!("{ENOUGH}{extra}")));
-    let expected = "\
-E005 sluicegate.toml:18: `route.send` is not in this version
-E002 sluicegate.toml:19: there is no setting `route.host`
-E005 sluicegate.toml:22: `route.ask` is not in this version
-E005 sluicegate.toml:21: `route.receive.group_send` is not in this version";
-    assert_eq!(said, expected);
-}
-
-#[test]
 fn a_route_is_a_path_or_a_regex_with_templates_that_compile() {
     let route = |text: &str| problems(&toml(&format!("{}{text}", ENOUGH.split("[[route]]").next().unwrap())));
     let mend = "\n    [[route]]\n    path = \"ws/chat/<str:room>/\"";
