@@ -30,6 +30,11 @@ ROUTES = (
 )
 
 
+def example(name):
+    """A built example: beside the program."""
+    return binary().parent / "examples" / name
+
+
 def binary():
     """The built program: SLUICEGATE_BINARY, else cargo's debug build."""
     if stated := os.environ.get("SLUICEGATE_BINARY"):
@@ -39,15 +44,18 @@ def binary():
 
 
 class Sluicegate:
-    """`sluicegate serve` on a port that it chose itself."""
+    """`sluicegate serve` on a port that it chose itself, or an example, which takes the same flags."""
 
     server = "sluicegate"
 
-    def __init__(self, work, overlay, *, config="", routes=ROUTES, project=MYSITE, target=TARGET, arguments=(), env=None):
+    def __init__(
+        self, work, overlay, *, own=None, config="", routes=ROUTES, project=MYSITE, target=TARGET, arguments=(), env=None
+    ):
         self.name = f"{Path(overlay).stem}.sluicegate-{time.monotonic_ns() % 10**9}"
         self.config = work / f"{self.name}.toml"
         self.config.write_text(config + "\n" + routes, encoding="utf-8")
-        command = [binary(), "serve", "--django", target, "--project-dir", project, "--python", sys.executable]
+        command = [example(own)] if own else [binary(), "serve"]
+        command += ["--django", target, "--project-dir", project, "--python", sys.executable]
         command += ["--bind", "127.0.0.1:0", "--config", self.config, *arguments]
         environment = project_environment(overlay) | (env or {})
         log = work / f"{self.name}.log"

@@ -50,8 +50,8 @@ pub(super) struct Admitted {
     /// The one of ours that the client offers.
     pub(super) subprotocol: Option<Box<str>>,
     pub(super) path: String,
-    /// Where the client offers compression, and takes it.
-    pub(super) deflate: Option<Arc<Deflate>>,
+    /// Where compression was agreed on: in which words.
+    pub(super) deflate: Option<(Arc<Deflate>, &'static str)>,
 }
 
 /// A socket whose consumer has accepted.
@@ -85,6 +85,7 @@ impl Admitted {
     /// Answers the handshake; `None` where there is no socket.
     async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Accepted> {
         let Self { client, consumers, state, subprotocol, path, deflate } = self;
+        let (deflate, extension) = deflate.unzip();
         let outbox = Arc::new(Outbox::new(consumers.outbox, deflate));
         let (consumer, mut connection) = match connect(consumers, state, &outbox).await {
             Ok(connected) => connected,
@@ -102,8 +103,7 @@ impl Admitted {
             }
         };
         let subprotocol = connection.take_subprotocol().or(subprotocol);
-        let response =
-            switching_protocols(&client.accept, subprotocol.as_deref(), outbox.deflate().is_some()).map(Either::Left);
+        let response = switching_protocols(&client.accept, subprotocol.as_deref(), extension).map(Either::Left);
         if answer.send(response).is_ok()
             && let Some(client) = client.take_over(outbox).await
         {

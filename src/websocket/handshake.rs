@@ -77,7 +77,7 @@ pub(crate) async fn answer<B>(
                 Ok((user, counted)) => {
                     let state = state(route, consumers, captures, user, &scope, headers);
                     let (consumers, subprotocol) = (consumers.clone(), subprotocol.map(Box::from));
-                    let deflate = site.deflate.clone().filter(|_| deflate::accepts(headers));
+                    let deflate = site.deflate.clone().zip(deflate::agreed(headers));
                     let admitted = Admitted { client, consumers, state, subprotocol, path: scope.path, deflate };
                     admitted::open(admitted, counted).await
                 }
@@ -131,7 +131,7 @@ impl Client {
 
     /// Accepts the handshake, and closes it so that a browser sees why.
     pub(super) fn close(self, frame: CloseFrame, subprotocol: Option<&str>) -> Response<AnswerBody> {
-        let response = switching_protocols(&self.accept, subprotocol, false);
+        let response = switching_protocols(&self.accept, subprotocol, None);
         tokio::spawn(async move {
             let Some(client) = self.take_over(Arc::default()).await else { return };
             let TakenOver { stream, outbox, registration, site, held, .. } = client;
@@ -216,7 +216,7 @@ fn subprotocol<'a>(headers: &HeaderMap, ours: &'a [String]) -> Option<&'a str> {
 pub(super) fn switching_protocols(
     accept: &str,
     subprotocol: Option<&str>,
-    is_compressed: bool,
+    extension: Option<&str>,
 ) -> Response<Full<Bytes>> {
     let mut headers = HeaderMap::new();
     let mut insert = |name, value: &str| {
@@ -228,8 +228,8 @@ pub(super) fn switching_protocols(
     if let Some(subprotocol) = subprotocol {
         insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
     }
-    if is_compressed {
-        insert(header::SEC_WEBSOCKET_EXTENSIONS, deflate::ACCEPTED);
+    if let Some(extension) = extension {
+        insert(header::SEC_WEBSOCKET_EXTENSIONS, extension);
     }
     accepted(headers)
 }

@@ -16,10 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::codec::Violation;
 
-pub(super) use offer::accepts;
-
-/// What a server answers that accepts the extension.
-pub(super) const ACCEPTED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+pub(super) use offer::agreed;
 
 /// What a sync flush ends with, and a message leaves out. RFC 7692, 7.2.1.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

@@ -2,20 +2,27 @@
 
 use http::{HeaderMap, header};
 
-/// Whether one of a client's offers can be accepted: RFC 7692, 7.1. Parameters that nobody knows, or that come twice or
-/// with a wrong value, make an offer one that is not understood. A smaller window than ours cannot be promised.
-pub(in crate::websocket) fn accepts(headers: &HeaderMap) -> bool {
+/// What a server answers that accepts the extension.
+const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+/// The same to a client that limits our window, which wants to hear of it.
+const AGREED_WITH_WINDOW: &str =
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15";
+
+/// The answer to the first of a client's offers that can be accepted: RFC 7692, 7.1. Parameters that nobody knows, or that
+/// come twice or with a wrong value, make an offer one that is not understood. A smaller window than ours cannot be
+/// promised.
+pub(in crate::websocket) fn agreed(headers: &HeaderMap) -> Option<&'static str> {
     let values = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(can_be_accepted)
+    values.flat_map(|value| value.split(',')).find_map(answer)
 }
 
-fn can_be_accepted(offer: &str) -> bool {
+fn answer(offer: &str) -> Option<&'static str> {
     let mut parts = offer.split(';').map(str::trim);
     if parts.next() != Some("permessage-deflate") {
-        return false;
+        return None;
     }
     let mut seen = Vec::new();
-    parts.all(|part| {
+    let is_understood = parts.all(|part| {
         let (name, value) = match part.split_once('=') {
             Some((name, value)) => (name.trim_end(), Some(unquoted(value.trim_start()))),
             None => (part, None),
@@ -29,7 +36,9 @@ fn can_be_accepted(offer: &str) -> bool {
                 ("client_max_window_bits", Some(bits)) => is_window(bits),
                 _ => false,
             }
-    })
+    });
+    let agreed = if seen.contains(&"server_max_window_bits") { AGREED_WITH_WINDOW } else { AGREED };
+    is_understood.then_some(agreed)
 }
 
 fn unquoted(value: &str) -> &str {
@@ -46,12 +55,12 @@ mod tests {
 
     use super::*;
 
-    fn accepts_all(offers: &[&'static str]) -> bool {
+    fn answered(offers: &[&'static str]) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
         for offer in offers {
             headers.append(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(offer));
         }
-        accepts(&headers)
+        agreed(&headers)
     }
 
     #[test]
@@ -61,13 +70,14 @@ mod tests {
             "permessage-deflate; client_max_window_bits",
             "permessage-deflate; client_max_window_bits=15",
             "permessage-deflate;client_no_context_takeover ; server_no_context_takeover",
-            "permessage-deflate; server_max_window_bits=\"15\"; client_max_window_bits = \"8\"",
             "permessage-deflate; server_max_window_bits=10, permessage-deflate",
             "x-webkit-deflate-frame, permessage-deflate; client_max_window_bits",
         ] {
-            assert!(accepts_all(&[offer]), "{offer}");
+            assert_eq!(answered(&[offer]), Some(AGREED), "{offer}");
         }
-        assert!(accepts_all(&["x-other", "permessage-deflate"]));
+        assert_eq!(answered(&["x-other", "permessage-deflate"]), Some(AGREED));
+        let limited = "permessage-deflate; server_max_window_bits=\"15\"; client_max_window_bits = \"8\"";
+        assert_eq!(answered(&[limited]), Some(AGREED_WITH_WINDOW));
     }
 
     #[test]
@@ -85,8 +95,8 @@ mod tests {
             "permessage-deflate; unknown",
             "permessage-deflate; ",
         ] {
-            assert!(!accepts_all(&[offer]), "{offer}");
+            assert_eq!(answered(&[offer]), None, "{offer}");
         }
-        assert!(!accepts_all(&[]));
+        assert_eq!(answered(&[]), None);
     }
 }
