@@ -1,5 +1,6 @@
 //! A declared route, from its options to what its sockets get.
 
+mod asked;
 mod events;
 mod flows;
 mod frames;
