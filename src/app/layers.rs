@@ -20,6 +20,7 @@ use crate::{
         self, Channel, ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, InvalidOptions, LayerBackend,
         Sink, Value,
     },
+    consumer::ask::Farewells,
     settings::Settings,
 };
 
@@ -34,6 +35,8 @@ const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub(crate) struct Layers {
     open: Mutex<Vec<Opened>>,
+    /// The ends of sockets that views are told of. What they answer goes to a layer.
+    pub(super) farewells: Arc<Farewells>,
 }
 
 struct Opened {
@@ -82,8 +85,9 @@ impl Layers {
         Some(layer)
     }
 
-    /// Leaves all groups, so that nobody sends to this process any more.
+    /// Tells views of the last sockets, and leaves all groups, so that nobody sends to this process any more.
     pub(crate) async fn close(&self) {
+        self.farewells.finish().await;
         let open: Vec<_> = self.lock().drain(..).filter_map(|opened| opened.layer.upgrade()).collect();
         for layer in open {
             if timeout(LONGEST_CLOSE, layer.close()).await.is_err() {

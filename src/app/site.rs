@@ -13,10 +13,10 @@ use super::{
 use crate::{
     access_token::{KeyError, Verifier},
     cache::throttle::{self, InProcessThrottleStore, ThrottleStore},
-    channel_layer::ChannelLayer,
+    channel_layer::{ChannelLayer, ChannelLayerOptions},
     consumer::{
-        RouteKind,
-        ask::{AskParts, Asks, OwnPaths},
+        RouteKind, RouteOptions,
+        ask::{AskParts, Asks, Farewells, OwnPaths, Register},
     },
     http::{HttpParts, HttpState, PatternError, router},
     server::Site,
@@ -70,6 +70,8 @@ pub(crate) struct Parts {
     pub(crate) verifier: Arc<Verifier>,
     /// Where a route needs it.
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
+    /// Where sockets are served, and their ends told.
+    pub(crate) farewells: Option<Arc<Farewells>>,
 }
 
 /// Opens the database and the cache and parses the keys. `refused_login` is told when a login is refused later on.
@@ -90,6 +92,7 @@ pub(crate) async fn open_parts(
             throttles,
             verifier,
             layer: None,
+            farewells: None,
         });
     };
     let mut users = user::open(user, database).await?;
@@ -100,7 +103,7 @@ pub(crate) async fn open_parts(
         users = Arc::new(WatchedUsers::new(users, Arc::clone(refused_login)));
         tickets = Arc::new(WatchedTickets::new(tickets, Arc::clone(refused_login)));
     }
-    Ok(Parts { users, tickets, throttles, verifier, layer: None })
+    Ok(Parts { users, tickets, throttles, verifier, layer: None, farewells: None })
 }
 
 impl Parts {
@@ -115,6 +118,12 @@ impl Parts {
         let ssl_header = settings.http.secure_proxy_ssl_header.as_ref().map(|(name, _)| name.as_str());
         let forwarding = Arc::new(Forwarding::new(settings.server.limits.trusted_proxies.clone(), ssl_header));
         let ask_paths = OwnPaths::new(&settings.routes);
+        let asked = AskParts {
+            upstream: upstream.clone(),
+            layer: self.layer.clone(),
+            register: register(self.farewells.as_deref(), settings.channel_layer.as_ref(), &settings.routes)?,
+            farewells: self.farewells.unwrap_or_default(),
+        };
         let parts = WebSocketParts {
             options: settings.websocket,
             limits: settings.server.limits,
@@ -122,11 +131,7 @@ impl Parts {
             users: Arc::clone(&self.users),
             upstream: upstream.clone(),
             forwarding: Arc::clone(&forwarding),
-            asks: Asks::new(
-                &settings.ask,
-                settings.http.secure_proxy_ssl_header.as_ref(),
-                AskParts { upstream: upstream.clone(), ..AskParts::default() },
-            ),
+            asks: Asks::new(&settings.ask, settings.http.secure_proxy_ssl_header.as_ref(), asked),
             layer: self.layer.clone(),
         };
         let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;
@@ -143,6 +148,24 @@ impl Parts {
             health_path_prefix: settings.server.health_path_prefix,
         })?;
         Ok(Site { http: router(http), websocket: Arc::new(websocket) })
+    }
+}
+
+/// The register of sockets whose ends are to be told, where a route wants it and the layer has a Redis.
+fn register(
+    farewells: Option<&Farewells>,
+    layer: Option<&ChannelLayerOptions>,
+    routes: &[RouteOptions],
+) -> Result<Option<Arc<Register>>, OpenSiteError> {
+    let is_told = |route: &RouteOptions| match &route.kind {
+        RouteKind::Declared(declared) => declared.ask.as_ref().is_some_and(|ask| ask.on_disconnect),
+        RouteKind::Rust(_) | RouteKind::Proxy(_) => false,
+    };
+    match (farewells, layer) {
+        (Some(farewells), Some(layer)) if routes.iter().any(is_told) => {
+            Ok(farewells.register(layer).map_err(LayerError::from)?)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -31,8 +31,8 @@ use super::{
     site::{Consumers, OpenSockets, Target, WebSocketSite},
 };
 use crate::{
+    consumer::ConnectionState,
     consumer::ask::{Ask, AskScope},
-    consumer::{Application, ConnectionState},
     python::Value,
     reason::Reason,
     server::PatientStream,

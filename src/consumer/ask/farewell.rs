@@ -64,7 +64,8 @@ impl Farewells {
     }
 
     /// How many ends no view was told of.
-    pub(crate) fn lost(&self) -> u64 {
+    #[cfg(test)]
+    pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 

@@ -40,14 +40,14 @@ use crate::{
     python::{Value, json},
     upstream::Upstream,
 };
-pub(crate) use answer::{Answer, GroupSend};
+pub(crate) use answer::Answer;
 use client::View;
 pub(crate) use failure::AskFailed;
 pub(crate) use farewell::Farewells;
 pub(crate) use paths::OwnPaths;
 pub(crate) use question::{About, AskScope, AskedFrame};
 use question::{Asked, Facts};
-use register::Register;
+pub(crate) use register::Register;
 use signature::SigningKey;
 
 /// What the questions of all routes have in common, for one reading of the settings. The default is for none at all.
