@@ -47,7 +47,6 @@ pub use counters::Counters;
 pub use error::{ChannelLayerError, Unavailable};
 pub use inbox::Channel;
 pub use message::Message;
-pub(crate) use names::require_valid_group_name;
 pub use options::{ChannelLayerOptions, Host, LayerBackend, SerializerFormat};
 pub(crate) use seal::Keep;
 pub use value::Value;

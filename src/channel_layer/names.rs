@@ -22,7 +22,7 @@ pub(super) fn require_valid_channel_name(name: &str) -> Result<(), ChannelLayerE
 /// # Errors
 ///
 /// [`ChannelLayerError::InvalidName`] where Channels raises `TypeError`.
-pub(crate) fn require_valid_group_name(name: &str) -> Result<(), ChannelLayerError> {
+pub(super) fn require_valid_group_name(name: &str) -> Result<(), ChannelLayerError> {
     let is_valid = is_short(name) && is_word(body(name));
     if is_valid { Ok(()) } else { Err(ChannelLayerError::InvalidName { kind: "Group" }) }
 }

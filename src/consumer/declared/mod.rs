@@ -25,7 +25,7 @@ mod values;
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
 use super::{Application, Consumer, DeclaredOptions, OnError};
-use crate::{channel_layer::require_valid_group_name, python::Value, reason::Reason};
+use crate::{channel_layer::is_valid_group_name, python::Value, reason::Reason};
 use action::Action;
 use compiler::Compiler;
 use consumer::DeclaredConsumer;
@@ -103,7 +103,7 @@ impl Declared {
     /// The group that a template names, if Channels takes its name.
     fn group(&self, group: &Template, given: &Given<'_>) -> Result<String, Reason> {
         let name = self.templates.render_text(group, &given.context(&group.reads)).ok();
-        name.filter(|name| require_valid_group_name(name).is_ok()).ok_or(Reason::GroupInvalid)
+        name.filter(|name| is_valid_group_name(name)).ok_or(Reason::GroupInvalid)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod channel_layer;
+mod consumers_page;
 mod documents;
 mod error_page;
 mod problems;
