@@ -92,7 +92,7 @@ def run(bed, options):
         python = name in ("uvicorn", "daphne")
         numbers = options.members or (PYTHON_MEMBERS if python else MEMBERS)
         if options.quick:
-            numbers = numbers[:1] if python else (numbers[0], numbers[-1])
+            numbers = numbers[:1] if python else sorted({numbers[0], numbers[-1]})
         large = numbers[0] if python else numbers[-1]
         # The time limit of redis 8 is that of channels_redis' blocking pop: a consumer that is idle for 5 s would end.
         bed.configure(CHANNEL_LAYERS=layer(bed, socket_timeout=None) if python else layer(bed))

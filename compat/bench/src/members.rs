@@ -89,7 +89,7 @@ impl Tally {
 pub struct Members {
     poll: Poll,
     events: Events,
-    members: Vec<Member>,
+    all: Vec<Member>,
     buffer: Vec<u8>,
     next: u64,
     pub tally: Tally,
@@ -100,7 +100,7 @@ impl Default for Members {
         Self {
             poll: Poll::new().expect("epoll"),
             events: Events::with_capacity(1024),
-            members: Vec::new(),
+            all: Vec::new(),
             buffer: vec![0; BUFFER],
             next: 1,
             tally: Tally::default(),
@@ -110,35 +110,36 @@ impl Default for Members {
 
 impl Members {
     pub fn len(&self) -> usize {
-        self.members.len()
+        self.all.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.all.is_empty()
     }
 
     /// A socket whose handshake is done.
     pub fn add(&mut self, stream: std::net::TcpStream) {
         stream.set_nonblocking(true).expect("an option");
         let mut stream = TcpStream::from_std(stream);
-        let token = Token(self.members.len());
+        let token = Token(self.all.len());
         self.poll.registry().register(&mut stream, token, Interest::READABLE).expect("epoll");
-        self.members.push(Member { stream, next: self.next, partial: Vec::new() });
+        self.all.push(Member { stream, next: self.next, partial: Vec::new() });
     }
 
-    /// Counts anew. What did not come until now is not waited for. The number of the next message.
-    pub fn begin(&mut self) -> u64 {
+    /// Counts anew. What did not come until now is not waited for.
+    pub fn begin(&mut self) {
         self.tally = Tally { first: self.next, closed: self.tally.closed, ..Tally::default() };
         self.tally.latencies.reserve(1 << 20);
-        for member in &mut self.members {
+        for member in &mut self.all {
             member.next = self.next;
         }
-        self.next
     }
 
-    /// Another process sends the next `count` messages.
-    pub fn expect(&mut self, count: usize) {
+    /// Another process sends the next `count` messages. The number of the first.
+    pub fn expect(&mut self, count: usize) -> u64 {
+        let first = self.next;
         self.next += u64::try_from(count).expect("few");
+        first
     }
 
     /// One member sends the next message, of `length` bytes, as the tutorial's page does.
@@ -148,7 +149,7 @@ impl Members {
         let bytes = frame(1, &[BEFORE, text.as_bytes(), AFTER].concat());
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            match self.members[0].stream.write(rest) {
+            match self.all[0].stream.write(rest) {
                 Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.step(Duration::ZERO),
                 Err(error) => panic!("the server closed: {error}"),
@@ -173,7 +174,7 @@ impl Members {
             other => other.expect("epoll"),
         }
         for event in &self.events {
-            self.members[event.token().0].read(&mut self.buffer, &mut self.tally);
+            self.all[event.token().0].read(&mut self.buffer, &mut self.tally);
         }
         if !wait.is_zero() {
             std::thread::sleep(NAP);
@@ -183,7 +184,7 @@ impl Members {
     /// Takes what comes, until all members have `count` messages, or nothing came for `patience`.
     pub fn await_messages(&mut self, count: usize, patience: Duration) {
         let (mut seen, mut since) = (self.tally.deliveries(), Instant::now());
-        while self.tally.complete(self.members.len()) < count && since.elapsed() < patience {
+        while self.tally.complete(self.all.len()) < count && since.elapsed() < patience {
             self.step(Duration::from_millis(10));
             let deliveries = self.tally.deliveries();
             if deliveries != seen {

@@ -1,4 +1,4 @@
-//! One group_send to all members of a group: what it costs the server and Redis, and when it is there.
+//! One `group_send` to all members of a group: what it costs the server and Redis, and when it is there.
 //!
 //! ```text
 //! fanout ADDR PID REDIS MEMBERS SECONDS LARGE_BYTES [PRODUCER ...]
@@ -11,7 +11,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -186,24 +186,37 @@ fn number(count: usize) -> f64 {
     count as f64
 }
 
-/// Starts the producer, and waits until it says that it is ready.
-fn start(command: &[String]) -> ChildStdin {
-    let mut child = Command::new(&command[0])
-        .args(&command[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the producer starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-    assert_eq!(line, "ready\n");
-    child.stdin.take().expect("piped")
+/// The program that sends as Django does. It ends when its input does.
+struct Producer(Child);
+
+impl Producer {
+    /// Waits until it says that it is ready.
+    fn start(command: &[String]) -> Self {
+        let mut child = Command::new(&command[0])
+            .args(&command[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the producer starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
+        Self(child)
+    }
+
+    /// Has it send the next `count` messages, one every `interval`.
+    fn send(&mut self, members: &mut Members, count: usize, interval: Duration) {
+        let first = members.expect(count);
+        let input = self.0.stdin.as_mut().expect("piped");
+        writeln!(input, "{first} {count} {}", interval.as_secs_f64() * 1e3).expect("the producer listens");
+    }
 }
 
-/// Has the producer send the next `count` messages.
-fn produce(producer: &mut ChildStdin, members: &mut Members, first: u64, count: usize, interval: Duration) {
-    members.expect(count);
-    writeln!(producer, "{first} {count} {}", interval.as_secs_f64() * 1e3).expect("the producer listens");
+impl Drop for Producer {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().expect("the producer ends");
+    }
 }
 
 fn main() {
@@ -257,12 +270,9 @@ fn main() {
 
     report["client"] = bench.measure(messages, |bench| bench.send_from_a_member(messages, interval));
     if !producer.is_empty() {
-        let mut producer = start(producer);
+        let mut producer = Producer::start(producer);
         for (kind, count) in [("django_first", 2), ("django", messages)] {
-            report[kind] = bench.measure(count, |bench| {
-                let first = bench.members.begin();
-                produce(&mut producer, &mut bench.members, first, count, interval);
-            });
+            report[kind] = bench.measure(count, |bench| producer.send(&mut bench.members, count, interval));
         }
     }
     report["saturated"] = bench.saturate(seconds);
