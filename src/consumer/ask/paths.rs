@@ -30,7 +30,7 @@ impl OwnPaths {
 
     /// Whether `path`, percent-decoded, is one of them, in any spelling that could lead to the same view: with other
     /// slashes, which `APPEND_SLASH` and servers between us and Django set right; with `.` and `..`; with a line end, which
-    /// the `$` of a `re_path()` lets pass.
+    /// a `$` within the pattern of a `re_path()` lets pass.
     pub(crate) fn has(&self, path: &str) -> bool {
         !self.0.is_empty() && self.0.contains(&folded(path))
     }

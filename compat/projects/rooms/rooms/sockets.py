@@ -1,0 +1,3 @@
+from rooms import documented
+
+documented.run(documented.SOCKETS, globals())
