@@ -88,6 +88,7 @@ impl Layers {
     /// Tells views of the last sockets, and leaves all groups, so that nobody sends to this process any more.
     pub(crate) async fn close(&self) {
         self.farewells.finish().await;
+        self.say_losses();
         let open: Vec<_> = self.lock().drain(..).filter_map(|opened| opened.layer.upgrade()).collect();
         for layer in open {
             if timeout(LONGEST_CLOSE, layer.close()).await.is_err() {
@@ -96,15 +97,19 @@ impl Layers {
         }
     }
 
-    /// Says once a minute what was lost meanwhile. Never ends.
+    /// Says once a minute what was lost meanwhile, as [`close`](Self::close) does. Never ends.
     pub(crate) async fn report(&self) {
         let mut ticks = interval(REPORT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            for sentence in self.losses() {
-                tracing::warn!("{sentence}");
-            }
+            self.say_losses();
+        }
+    }
+
+    fn say_losses(&self) {
+        for sentence in self.losses() {
+            tracing::warn!("{sentence}");
         }
     }
 
