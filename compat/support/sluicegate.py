@@ -65,8 +65,11 @@ class Sluicegate:
     def _port(self, seconds=30):
         end = time.monotonic() + seconds
         line = b""
+        # Not select(), whose descriptors end at 1024: a test may hold thousands of sockets.
+        ready = select.poll()
+        ready.register(self.process.child.stdout, select.POLLIN)
         while time.monotonic() < end:
-            if select.select([self.process.child.stdout], [], [], 0.2)[0]:
+            if ready.poll(200):
                 line = self.process.child.stdout.readline()
                 if found := re.fullmatch(rb"sluicegate listening on http://127\.0\.0\.1:(\d+)\n", line):
                     return int(found[1])
