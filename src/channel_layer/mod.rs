@@ -125,6 +125,12 @@ pub trait ChannelLayer: Send + Sync {
     async fn close(&self);
 }
 
+/// The value that `msgpack.unpackb` reads, for fuzzing.
+#[cfg(any(test, feature = "internals"))]
+pub(crate) fn event_from_msgpack(bytes: &[u8]) -> Option<Value> {
+    msgpack::read(bytes).ok()
+}
+
 /// Settings of a layer that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -18,6 +18,8 @@ use async_trait::async_trait;
 
 pub use connection::{Close, Connection};
 pub(crate) use connection::{ConnectionState, Outlet, RouteContext};
+#[cfg(any(test, feature = "internals"))]
+pub(crate) use declared::Declared;
 pub(crate) use declared::compile;
 pub use error::ConsumerError;
 pub(crate) use error::{Failure, guarded};

@@ -8,6 +8,7 @@ mod pickle;
 mod query_string;
 mod route;
 mod settings;
+mod templates;
 mod token;
 
 pub use frames::frames;
@@ -15,6 +16,7 @@ pub use pickle::pickle;
 pub use query_string::query_string;
 pub use route::route;
 pub use settings::settings;
+pub use templates::templates;
 pub use token::token;
 
 use crate::python::Value;
@@ -88,5 +90,10 @@ mod tests {
     #[test]
     fn routes_that_fuzzing_kept_keep_every_promise() {
         replay("route", super::route);
+    }
+
+    #[test]
+    fn templates_that_fuzzing_kept_keep_every_promise() {
+        replay("templates", super::templates);
     }
 }

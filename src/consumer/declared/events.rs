@@ -59,7 +59,7 @@ pub(super) struct Prepared {
     /// Whom `except` names, if it is the same for all.
     except: Option<String>,
     /// The message, if it is the same for all.
-    frame: Option<SharedFrame>,
+    pub(super) frame: Option<SharedFrame>,
 }
 
 /// Already counted and logged.
@@ -161,7 +161,7 @@ impl Declared {
     }
 
     /// What is the same for all sockets of the route. What goes wrong here counts once.
-    fn prepare(&self, message: &Message) -> Result<Prepared, Failed> {
+    pub(super) fn prepare(&self, message: &Message) -> Result<Prepared, Failed> {
         self.try_prepare(message).map_err(|failure| self.failed(&failure))
     }
 

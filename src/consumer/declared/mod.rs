@@ -16,6 +16,8 @@ mod names;
 mod now;
 mod output;
 mod place;
+#[cfg(any(test, feature = "internals"))]
+mod promises;
 mod rule;
 mod template;
 #[cfg(test)]
