@@ -475,7 +475,15 @@ def test_the_stock_user_is_found_by_djangos_statements(item, integer):
         columns = ("id", "password", "username", "is_active")
         return statement("auth_user", '"auth_user".' + where, lookup, integer, columns, columns)
 
-    assert item("user") == {
+    found = item("user")
+    everything = found.pop("all_fields")
+    assert everything["statement"]["columns"] == (
+        "id password last_login is_superuser username first_name last_name email is_staff is_active date_joined"
+    ).split()
+    assert everything["fields"]["first_name"] == {"kind": "text", "column": 5}
+    assert everything["fields"]["is_staff"] == {"kind": "boolean", "column": 8}
+    assert everything["fields"]["date_joined"] == {"kind": "datetime", "aware": True, "column": 10}
+    assert found == {
         "model": "auth.User",
         "user_id_field": "id",
         "is_active": "column",
@@ -492,6 +500,7 @@ def test_the_stock_user_is_found_by_djangos_statements(item, integer):
 )
 def test_primary_keys_of_other_kinds(item, integer, model, kind):
     found = item("user", {"AUTH_USER_MODEL": "people." + model})
+    assert found.pop("all_fields")["fields"]["email"]["kind"] == "text"
     kind = kind or integer
     table = "people_" + model.lower()
     names = {"columns": sorted_columns(found), "names": [shown(name) for name in sorted_columns(found)]}

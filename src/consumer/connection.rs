@@ -75,6 +75,8 @@ pub(crate) struct ConnectionState {
     pub(crate) captures: Box<[Option<Value>]>,
     pub(crate) user: UserId,
     pub(crate) username: Option<Box<str>>,
+    /// What `[websocket] user_fields` names.
+    pub(crate) user_fields: Box<[(Box<str>, Value)]>,
     /// The query without the ticket, where the route's templates read it.
     pub(crate) query: Option<Box<Value>>,
     /// The handshake's headers, where the route's templates read them.

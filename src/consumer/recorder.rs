@@ -52,6 +52,7 @@ impl Recorder {
             captures: captures.iter().map(|(_, value)| Some(value.clone())).collect(),
             user: UserId::Int(1),
             username: Some("alice".into()),
+            user_fields: Box::default(),
             query: Some(Box::new(Value::Dict(vec![("lang".to_owned(), Value::Str("de".to_owned()))]))),
             headers: Some(Box::new(Value::Dict(vec![("user-agent".to_owned(), Value::Str("test".to_owned()))]))),
             context: None,

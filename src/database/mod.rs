@@ -23,7 +23,7 @@ pub(crate) use engine::Engine;
 pub(crate) use error::{DatabaseError, Problem};
 pub(crate) use options::{DatabaseOptions, DatabaseServer, DatabaseTls, Prepared};
 pub(crate) use pool::Pool;
-pub(crate) use row::{Row, Unreadable};
+pub(crate) use row::{Raw, Row, Unreadable};
 pub(crate) use statement::{Bind, Slot, Statement, StatementError};
 
 #[cfg(test)]

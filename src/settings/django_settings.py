@@ -852,6 +852,7 @@ def user(project):
     for key, name in (("by_id", "id"), ("by_user_id_field", field_name)):
         lookup = Lookup(model, name, wanted, lambda value, name=name: model.objects.get(**{name: value}))
         found[key] = attempt(lookup, "User.objects.get(%s=...)" % name, unsupported)
+    found["all_fields"] = all_fields(model, wanted) if found["by_id"] else None
     name = model.USERNAME_FIELD
     lookup = Lookup(model, name, wanted, lambda value: model._default_manager.get_by_natural_key(value))
     found["by_username"] = attempt(lookup, "get_by_natural_key(...)", unsupported)
@@ -931,6 +932,72 @@ def wanted_columns(model, unsupported):
             )
         wanted.setdefault(field.name, shown)
     return wanted
+
+
+def all_fields(model, wanted):
+    """The statement that finds a ticket's user with every column that can be read here, and the kinds of these."""
+    lookup = Lookup(model, "id", dict(wanted), lambda value: model.objects.get(id=value))
+    connection = lookup.connection()
+    found = {}
+    for field in model._meta.concrete_fields:
+        found[field.attname] = value_kind(field, connection)
+        if "unsupported" not in found[field.attname]:
+            # Not under a name that another column has here.
+            other = field.attname in ("id", "password", "is_active", "username")
+            lookup.wanted.setdefault(field.name, field.attname + "*" * other)
+    statement = attempt(lookup, "", [])
+    if statement is None:
+        return None
+    for field in model._meta.concrete_fields:
+        if "unsupported" not in found[field.attname]:
+            found[field.attname]["column"] = statement["columns"].index(lookup.wanted[field.name])
+    return {"statement": statement, "fields": found}
+
+
+VALUE_KINDS = {
+    "UUIDField": "uuid",
+    "BooleanField": "boolean",
+    "NullBooleanField": "boolean",
+    "FloatField": "float",
+    "DecimalField": "decimal",
+    "DateTimeField": "datetime",
+    "DateField": "date",
+    "JSONField": "json",
+}
+TEXT_FIELDS = (
+    "CharField", "TextField", "SlugField", "EmailField", "URLField", "CITextField", "CICharField", "CIEmailField",
+    "FileField", "FilePathField",
+)  # fmt: skip
+
+
+def value_kind(field, connection):
+    """How a column's values are read and shown; by the class's path where they are not."""
+    from django.conf import settings
+
+    own, field = field, value_field(field)
+    name = field.get_internal_type()
+    kind = VALUE_KINDS.get(name)
+    if name in TEXT_FIELDS:
+        kind = "text"
+    elif name.endswith(("IntegerField", "AutoField")):
+        kind = "integer"
+    elif name == "GenericIPAddressField" and connection.vendor != "postgresql":
+        kind = "text"
+    local = name == "DateTimeField" and settings.USE_TZ and connection.vendor != "postgresql"
+    if (
+        kind is None
+        or changes_values(own)
+        or changes_values(field)
+        or (kind == "json" and field.decoder is not None)
+        or (local and connection.timezone_name != "UTC")
+    ):
+        return {"unsupported": path_of(type(own))}
+    found = {"kind": kind}
+    if kind == "decimal":
+        found["places"] = field.decimal_places
+    if kind == "datetime":
+        found["aware"] = bool(settings.USE_TZ)
+    return found
 
 
 def concrete_field(model, name):

@@ -197,7 +197,7 @@ pub(super) const KEYS: &[Key] = &[
     read("websocket.ping_interval", Kind::Seconds, ""),
     read("websocket.ping_timeout", Kind::Seconds, ""),
     read("websocket.close_timeout", Kind::Seconds, ""),
-    not_yet("websocket.user_fields", Kind::Texts),
+    read("websocket.user_fields", Kind::Texts, ""),
     read("upstream.url", Kind::Texts, ""),
     read("upstream.timeout", Kind::Seconds, ""),
     read("upstream.connect_timeout", Kind::Seconds, ""),

@@ -39,6 +39,7 @@ mod ticket_view;
 mod toml_file;
 mod upstream;
 mod user;
+mod user_fields;
 mod user_names;
 mod values;
 mod websocket;

@@ -8,7 +8,7 @@ use super::{
     layer::Layers,
     origin::Origin,
     problem::{Code, Problem},
-    user_names,
+    user_fields, user_names,
 };
 use crate::{
     database::DatabaseOptions,
@@ -77,7 +77,16 @@ fn of_django(item: UserItem, layers: &mut Layers, blockers: &mut Blockers) -> Op
         let mend = "[user]\ntable = \"auth_user\"        # a plain table instead, and its columns by name";
         layers.problems.push(Problem::new(code, sentence).at(&origin).mend(mend));
     }
-    let by_id = by_id?;
+    let mut by_id = by_id?;
+    let fields = match user_fields::of_django(item.all_fields, &item.model, layers) {
+        Some((statement, fields)) => {
+            by_id = query(statement)
+                .map_err(|sentence| layers.problems.push(Problem::new(Code::NotTheDocument, sentence).at(&origin)))
+                .ok()?;
+            fields
+        }
+        None => Vec::new(),
+    };
     let is_active = match item.is_active {
         Value::Bool(always) => ActiveFlag::Always(always),
         _ if by_id.columns.iter().any(|column| column == "is_active") => ActiveFlag::Column,
@@ -90,6 +99,7 @@ fn of_django(item: UserItem, layers: &mut Layers, blockers: &mut Blockers) -> Op
         model: item.model,
         by_user_id_field: by_user_id_field.unwrap_or_else(|| by_id.clone()),
         by_id,
+        fields,
         by_username,
         blacklist,
         is_active,

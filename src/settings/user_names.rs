@@ -1,6 +1,6 @@
 //! The user model by the names in `[user]`, which are by default those of `auth_user`.
 
-use super::{issue::Blockers, layer::Layers};
+use super::{issue::Blockers, layer::Layers, user_fields};
 use crate::{
     database::{DatabaseServer, Engine},
     user::{FieldKind, UserColumn, UserOptions, UserTable},
@@ -43,7 +43,9 @@ pub(super) fn read(layers: &mut Layers, server: &DatabaseServer, blockers: &mut 
         blacklist: values.boolean("user.blacklist", stock.blacklist),
         ..stock
     };
-    table.options(engine)
+    let mut options = table.options(engine);
+    options.fields = user_fields::of_table(&table, engine, &mut options.by_id, layers);
+    options
 }
 
 /// The kind of a column by its word.

@@ -1,6 +1,7 @@
 //! Django's user model: who a token or a ticket stands for.
 
 mod conversion;
+mod fields;
 mod options;
 mod sql;
 mod statement;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-pub(crate) use options::{ActiveFlag, FieldKind, Parameter, UserOptions, UserQuery};
+pub(crate) use options::{ActiveFlag, FieldKind, Parameter, UserField, UserOptions, UserQuery, ValueKind};
 pub(crate) use sql::UserOpenError;
 pub(crate) use statement::{UserColumn, UserTable};
 
@@ -60,6 +61,8 @@ pub(crate) struct User {
     pub(crate) is_active: bool,
     /// The `password` column, for `CHECK_REVOKE_TOKEN`.
     pub(crate) password: Secret,
+    /// What `[websocket] user_fields` names, where the user was looked up by a ticket.
+    pub(crate) fields: Box<[(Box<str>, Value)]>,
 }
 
 /// A primary key, in the form that Django's model gives it.

@@ -7,6 +7,8 @@ pub(crate) struct UserOptions {
     pub(crate) model: String,
     /// `id = <sentinel>`.
     pub(crate) by_id: UserQuery,
+    /// Which of its columns `[websocket] user_fields` names.
+    pub(crate) fields: Vec<UserField>,
     /// `<USER_ID_FIELD> = <sentinel>`.
     pub(crate) by_user_id_field: UserQuery,
     /// `<USERNAME_FIELD> = <sentinel>`; absent where it could not be compiled.
@@ -15,6 +17,39 @@ pub(crate) struct UserOptions {
     pub(crate) blacklist: Option<UserQuery>,
     /// Where `is_active` comes from.
     pub(crate) is_active: ActiveFlag,
+}
+
+/// A column that templates know as `user.<name>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UserField {
+    pub(crate) name: String,
+    /// Its place in the statement's answer.
+    pub(crate) column: usize,
+    pub(crate) kind: ValueKind,
+}
+
+/// What a column holds, and how Python's `json.dumps` would see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ValueKind {
+    Text,
+    Integer,
+    Boolean,
+    Float,
+    /// As text, with so many places.
+    Decimal {
+        places: usize,
+    },
+    /// As `isoformat()`, with `+00:00` where it is aware.
+    DateTime {
+        aware: bool,
+    },
+    /// As `isoformat()`.
+    Date,
+    /// As text with hyphens.
+    Uuid,
+    Json,
+    /// An integer where it is one, else text.
+    Any,
 }
 
 /// One statement with its parameters.

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use super::{
-    ActiveFlag, FieldKind, Parameter, User, UserId, UserOptions, UserQuery, UserStore, UserStoreError,
+    ActiveFlag, FieldKind, Parameter, User, UserField, UserId, UserOptions, UserQuery, UserStore, UserStoreError,
     conversion::{self, Key},
+    fields,
 };
 use crate::{
     database::{Bind, DatabaseError, Pool, Row, Slot, Statement, StatementError, Unreadable},
@@ -19,6 +20,8 @@ pub(super) struct SqlUserStore {
     by_user_id_field: Lookup,
     by_username: Option<Lookup>,
     blacklist: Option<Statement>,
+    /// Of the answers to `by_id`.
+    fields: Vec<UserField>,
 }
 
 /// One statement, and where its answer's columns are.
@@ -60,6 +63,7 @@ impl SqlUserStore {
             by_user_id_field: lookup("by_user_id_field", &options.by_user_id_field)?,
             by_username: options.by_username.as_ref().map(|query| lookup("by_username", query)).transpose()?,
             blacklist: options.blacklist.as_ref().map(|query| statement(&pool, "blacklist", query)).transpose()?,
+            fields: options.fields.clone(),
             pool,
         })
     }
@@ -81,10 +85,23 @@ impl SqlUserStore {
     }
 
     async fn find(&self, lookup: &Lookup, key: &Key<'_>) -> Result<Option<User>, UserStoreError> {
+        self.find_with(lookup, key, &[]).await
+    }
+
+    async fn find_with(
+        &self,
+        lookup: &Lookup,
+        key: &Key<'_>,
+        fields: &[UserField],
+    ) -> Result<Option<User>, UserStoreError> {
         let rows = self.pool.fetch(&lookup.statement, &[key.bind()]).await.map_err(unavailable)?;
         match rows.as_slice() {
             [] => Ok(None),
-            [row] => lookup.user(&self.pool, row).map(Some),
+            [row] => {
+                let user = lookup.user(&self.pool, row)?;
+                let fields = fields::read(fields, row).map_err(|error| unavailable(self.pool.unreadable(error)))?;
+                Ok(Some(User { fields, ..user }))
+            }
             _ => Err(UserStoreError::MultipleRows),
         }
     }
@@ -102,7 +119,7 @@ impl UserStore for SqlUserStore {
 
     async fn by_ticket_value(&self, value: &Value) -> Result<Option<User>, UserStoreError> {
         match conversion::key(self.pool.engine(), self.by_id.kind, value)? {
-            Some(key) => self.find(&self.by_id, &key).await,
+            Some(key) => self.find_with(&self.by_id, &key, &self.fields).await,
             None => Ok(None),
         }
     }
@@ -161,6 +178,7 @@ impl Lookup {
             username: text(self.columns.username)?,
             is_active,
             password: Secret::new(text(self.columns.password)?.unwrap_or_default()),
+            fields: Box::default(),
         })
     }
 }

@@ -53,6 +53,7 @@ impl UserTable {
         UserOptions {
             model: self.model.clone(),
             by_id: self.lookup(engine, &self.id),
+            fields: Vec::new(),
             by_user_id_field: self.lookup(engine, self.user_id_field.as_ref().unwrap_or(&self.id)),
             by_username: self.username.as_ref().map(|column| self.lookup(engine, &text(column))),
             blacklist: self.blacklist.then(|| blacklist(engine)),
@@ -60,7 +61,16 @@ impl UserTable {
         }
     }
 
+    /// `by_id`, with these columns after the others.
+    pub(crate) fn lookup_with(&self, engine: Engine, columns: &[String]) -> UserQuery {
+        self.selecting(engine, &self.id, columns)
+    }
+
     fn lookup(&self, engine: Engine, by: &UserColumn) -> UserQuery {
+        self.selecting(engine, by, &[])
+    }
+
+    fn selecting(&self, engine: Engine, by: &UserColumn, more: &[String]) -> UserQuery {
         let table = quote(engine, &self.table);
         let attributes = [
             ("id", Some(&self.id.column)),
@@ -69,8 +79,12 @@ impl UserTable {
             ("username", self.username.as_ref()),
         ];
         let present = attributes.into_iter().filter_map(|(attribute, column)| column.map(|column| (attribute, column)));
+        // A name of ours is not taken for the attribute that is read by it.
+        let more = more.iter().map(|column| (format!("{column}*"), column));
         let (columns, selected): (Vec<_>, Vec<_>) = present
-            .map(|(attribute, column)| (attribute.to_owned(), format!("{table}.{}", quote(engine, column))))
+            .map(|(attribute, column)| (attribute.to_owned(), column))
+            .chain(more)
+            .map(|(attribute, column)| (attribute, format!("{table}.{}", quote(engine, column))))
             .unzip();
         let (selected, column) = (selected.join(", "), quote(engine, &by.column));
         UserQuery {

@@ -355,6 +355,7 @@ fn state(
         captures,
         user: user.id,
         username: user.username.map(String::into_boxed_str),
+        user_fields: user.fields,
         query: application.reads("query").then(|| Box::new(scope.query())),
         headers: application.reads("headers").then(|| Box::new(scope::headers(headers))),
         context: None,

@@ -108,6 +108,7 @@ async fn a_token_that_we_sign_is_one_that_we_take() {
         username: None,
         is_active: true,
         password: Secret::new("pbkdf2_sha256$1000$fixedsalt12$x"),
+        fields: Box::default(),
     };
     let options = AccessTokenOptions { check_revoke_token: true, ..options() };
     let token = access_token(&options, &user, now(), Duration::from_mins(5)).unwrap();

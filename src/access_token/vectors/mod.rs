@@ -127,6 +127,7 @@ impl UserStore for Rows {
             username: None,
             is_active: row["is_active"] == 1,
             password: Secret::new(row["password"].as_str().unwrap()),
+            fields: Box::default(),
         }))
     }
 

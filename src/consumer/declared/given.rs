@@ -69,5 +69,6 @@ fn of_state(name: &str, state: &ConnectionState) -> Option<Jinja> {
 fn user(state: &ConnectionState) -> Jinja {
     let id = ("id", values::from_python(&Value::from(&state.user)));
     let username = state.username.as_deref().map(|username| ("username", Jinja::from(username)));
-    values::dict(std::iter::once(id).chain(username))
+    let fields = state.user_fields.iter().map(|(name, value)| (name.as_ref(), values::from_python(value)));
+    values::dict(std::iter::once(id).chain(username).chain(fields))
 }

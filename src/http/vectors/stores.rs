@@ -65,6 +65,7 @@ impl RecordedUsers {
             username: None,
             is_active: row["is_active"] == 1,
             password: Secret::new(row["password"].as_str().expect("a password")),
+            fields: Box::default(),
         }
     }
 }

@@ -66,6 +66,9 @@ pub(super) fn parse(text: &[u8]) -> Result<Document, Problem> {
 pub(in super::super) struct UserItem {
     pub(in super::super) model: String,
     pub(in super::super) by_id: Option<Statement>,
+    /// Absent in documents of older versions.
+    #[serde(default)]
+    pub(in super::super) all_fields: Option<AllFields>,
     pub(in super::super) by_user_id_field: Option<Statement>,
     pub(in super::super) by_username: Option<Statement>,
     pub(in super::super) blacklist: Option<Statement>,
@@ -73,6 +76,28 @@ pub(in super::super) struct UserItem {
     pub(in super::super) is_active: Value,
     #[serde(default)]
     pub(in super::super) unsupported: Vec<String>,
+}
+
+/// The statement that selects every column that can be read, and what they hold.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct AllFields {
+    pub(in super::super) statement: Statement,
+    pub(in super::super) fields: BTreeMap<String, ColumnItem>,
+}
+
+/// A column: its kind, or the class that is not known here.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct ColumnItem {
+    #[serde(default)]
+    pub(in super::super) kind: String,
+    #[serde(default)]
+    pub(in super::super) column: usize,
+    #[serde(default)]
+    pub(in super::super) places: usize,
+    #[serde(default)]
+    pub(in super::super) aware: bool,
+    #[serde(default)]
+    pub(in super::super) unsupported: Option<String>,
 }
 
 /// A statement that Django compiled.

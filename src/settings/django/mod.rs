@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(super) use self::document::{
-    AllowedMethods, Asgi, AsgiRoute, AuthenticationEntry, ErrorPages, Field, Languages, MiddlewareEntry, Origins,
-    Statement, ThrottleEntry, TicketViewEntry, UserItem,
+    AllFields, AllowedMethods, Asgi, AsgiRoute, AuthenticationEntry, ErrorPages, Field, Languages, MiddlewareEntry,
+    Origins, Statement, ThrottleEntry, TicketViewEntry, UserItem,
 };
 use self::document::{Document, Item};
 use super::{

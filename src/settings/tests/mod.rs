@@ -10,6 +10,7 @@ mod projects;
 mod routes;
 mod shown;
 mod upstream;
+mod user_fields;
 mod without_django;
 
 use std::fs;

@@ -2,6 +2,7 @@
 
 mod engines;
 mod failures;
+mod fields;
 mod fixture;
 
 use super::{FieldKind, User, UserId, UserStoreError};

@@ -114,6 +114,7 @@ impl UserStore for FakeUsers {
             username: Some(username.to_owned()),
             is_active,
             password: crate::Secret::default(),
+            fields: Box::default(),
         }))
     }
 
