@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    Frame, SharedFrame,
+    Cause, Frame, OutboxOptions, SharedFrame, Tally,
     ask::{Ask, AskScope},
     json,
 };
@@ -88,6 +88,7 @@ pub(crate) struct ConnectionState {
 }
 
 /// What all connections of a route have in common.
+#[derive(Default)]
 pub(crate) struct RouteContext {
     /// The route, as written.
     pub(crate) route: String,
@@ -97,6 +98,22 @@ pub(crate) struct RouteContext {
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
     /// The route's `[route.ask]`.
     pub(crate) ask: Option<Arc<Ask>>,
+    /// What may wait for each client.
+    pub(crate) outbox: OutboxOptions,
+    /// What befell its sockets.
+    pub(crate) tally: Tally,
+}
+
+impl fmt::Debug for RouteContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteContext").field("route", &self.route).field("tally", &self.tally).finish_non_exhaustive()
+    }
+}
+
+impl RouteContext {
+    pub(crate) fn count(&self, cause: Cause, more: usize) {
+        self.tally.count(&self.route, cause, more);
+    }
 }
 
 /// One client's connection.

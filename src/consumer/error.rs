@@ -48,7 +48,7 @@ pub(crate) async fn guarded(call: impl Future<Output = Result<(), ConsumerError>
 /// Where and why stands in the output of the panic itself.
 #[derive(Debug, thiserror::Error)]
 #[error("it panicked")]
-struct Panicked;
+pub(crate) struct Panicked;
 
 /// A consumer wants to close in a way that the protocol does not know.
 #[derive(Debug, thiserror::Error)]

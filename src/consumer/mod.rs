@@ -11,6 +11,7 @@ mod recorder;
 mod route;
 mod scope;
 mod shared_frame;
+mod tally;
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub(crate) use connection::{ConnectionState, Outlet, RouteContext};
 pub(crate) use declared::Declared;
 pub(crate) use declared::compile;
 pub use error::ConsumerError;
-pub(crate) use error::{Failure, guarded};
+pub(crate) use error::{Failure, Panicked, guarded};
 pub(crate) use options::{
     AskOptions, AskSettings, AskUrl, DeclaredAction, DeclaredClose, DeclaredEvent, DeclaredOptions, DeclaredOutput,
     DeclaredReceive, FrameKind, OnError, RouteKind, RouteOptions, RoutePattern, RustConsumer,
@@ -32,6 +33,7 @@ pub use options::{OutboxOptions, SlowClient};
 pub(crate) use recorder::Recorder;
 pub use route::Route;
 pub(crate) use shared_frame::SharedFrame;
+pub(crate) use tally::{Cause, Tally};
 
 use crate::{channel_layer::Message, python::Value, reason::Reason};
 

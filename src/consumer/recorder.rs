@@ -60,7 +60,7 @@ impl Recorder {
         };
         let (layer, channel) = channel.unzip();
         let captures = captures.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let context = RouteContext { route: "ws/test/".to_owned(), captures, layer, ask: None };
+        let context = RouteContext { route: "ws/test/".to_owned(), captures, layer, ..RouteContext::default() };
         Connection::new(state, Arc::clone(self) as _, Arc::new(context), channel)
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     close::CloseFrame,
-    connection::{OpenSocket, disconnect},
+    connection::{OpenSocket, cause, disconnect},
     deflate::Deflate,
     handshake::{AnswerBody, Client, Counted, TakenOver, refuse, switching_protocols},
     options::RefuseBy,
@@ -86,7 +86,7 @@ impl Admitted {
     async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Accepted> {
         let Self { client, consumers, state, subprotocol, path, deflate } = self;
         let (deflate, extension) = deflate.unzip();
-        let outbox = Arc::new(Outbox::new(consumers.outbox, deflate));
+        let outbox = Arc::new(Outbox::new(Arc::clone(&consumers.context), deflate));
         let (consumer, mut connection) = match connect(consumers, state, &outbox).await {
             Ok(connected) => connected,
             Err(NotAccepted { reason, close }) => {
@@ -146,8 +146,9 @@ async fn connect(
         Err(Failure::Denied(reason, close)) => Err(NotAccepted { reason, close: Some(close.into()) }),
         Err(Failure::Refused(reason)) => Err(reason.into()),
         Err(Failure::Failed(error)) => {
-            let route = &connection.context().route;
-            tracing::error!(route, error = with_causes(error.as_ref()), "a consumer failed to connect");
+            let context = connection.context();
+            context.count(cause(error.as_ref()), 1);
+            tracing::error!(route = context.route, error = with_causes(error.as_ref()), "a consumer failed to connect");
             Err(Reason::ConsumerFailed.into())
         }
     }

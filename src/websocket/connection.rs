@@ -7,6 +7,7 @@
 
 use std::{
     collections::VecDeque,
+    error::Error,
     future::poll_fn,
     io::{self, IoSlice},
     sync::Arc,
@@ -27,7 +28,7 @@ use super::{
 use crate::{
     causes::with_causes,
     channel_layer::Message,
-    consumer::{Connection, Consumer, ConsumerError, Failure, Frame, guarded},
+    consumer::{Cause, Connection, Consumer, ConsumerError, Failure, Frame, Panicked, guarded},
     upstream::Stream,
 };
 
@@ -55,6 +56,11 @@ pub(super) struct OpenSocket {
     closing: Option<u16>,
 }
 
+/// What a consumer's error counts as.
+pub(super) fn cause(error: &(dyn Error + 'static)) -> Cause {
+    if error.is::<Panicked>() { Cause::ConsumerPanicked } else { Cause::ConsumerFailed }
+}
+
 /// Tells the consumer that the conversation is over; then its groups are left.
 pub(super) async fn disconnect(mut consumer: Box<dyn Consumer>, code: u16, mut connection: Connection) {
     let told = async {
@@ -62,6 +68,7 @@ pub(super) async fn disconnect(mut consumer: Box<dyn Consumer>, code: u16, mut c
         Ok(())
     };
     if let Err(error) = guarded(told).await {
+        connection.context().count(Cause::ConsumerPanicked, 1);
         tracing::error!(route = connection.context().route, ?error, "a consumer failed at the end");
     }
 }
@@ -283,8 +290,9 @@ impl OpenSocket {
             Failure::Close(close) | Failure::Denied(_, close) => close.into(),
             Failure::Refused(reason) => CloseFrame::refusal(reason),
             Failure::Failed(error) => {
-                let route = &connection.context().route;
-                tracing::error!(route, error = with_causes(error.as_ref()), "a consumer failed");
+                let context = connection.context();
+                context.count(cause(error.as_ref()), 1);
+                tracing::error!(route = context.route, error = with_causes(error.as_ref()), "a consumer failed");
                 CloseFrame::new(CloseFrame::INTERNAL_ERROR, "")
             }
         });
@@ -350,7 +358,10 @@ impl OpenSocket {
             match self.stream.try_write_vectored(&slices[..count]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.sent(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.outbox.set_stalled(true);
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -366,6 +377,7 @@ impl OpenSocket {
             written -= frame.len();
             self.unsent.pop_front();
         }
+        self.outbox.set_stalled(false);
         self.unsent = VecDeque::new();
     }
 

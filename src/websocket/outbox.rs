@@ -11,7 +11,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::Waker,
 };
@@ -22,7 +22,7 @@ use futures_util::task::AtomicWaker;
 use super::{close::CloseFrame, codec, deflate::Deflate};
 use crate::{
     channel_layer::{Message, Sink},
-    consumer::{Close, Frame, OutboxOptions, Outlet, SharedFrame, SlowClient},
+    consumer::{Cause, Close, Frame, OutboxOptions, Outlet, RouteContext, SharedFrame, SlowClient},
 };
 
 /// The socket's task writes what waits before it handles the next event, once it is this many frames.
@@ -42,8 +42,11 @@ const AWAKE: u8 = 4;
 pub(crate) struct Outbox {
     waker: AtomicWaker,
     signals: AtomicU8,
+    /// The client does not take what is written.
+    is_stalled: AtomicBool,
     waiting: Mutex<Waiting>,
-    options: OutboxOptions,
+    /// `None` where no consumer of ours stands behind the socket.
+    route: Option<Arc<RouteContext>>,
     /// Where the client takes compressed messages.
     deflate: Option<Arc<Deflate>>,
 }
@@ -59,6 +62,15 @@ struct Waiting {
     is_closed: bool,
 }
 
+/// What came of making room.
+#[derive(Default)]
+struct Room {
+    /// Whether there is some.
+    is_made: bool,
+    dropped: usize,
+    replaced: usize,
+}
+
 impl Waiting {
     /// Whether `more` bytes are too much.
     fn is_full(&self, more: usize, options: &OutboxOptions) -> bool {
@@ -66,21 +78,27 @@ impl Waiting {
         count > 0 && (count >= options.messages || self.bytes + more > options.bytes)
     }
 
-    /// Makes room for `event` as `options` say. Whether there is some.
-    fn make_room(&mut self, event: &Message, options: &OutboxOptions) -> bool {
-        if options.policy == SlowClient::Latest {
-            let bytes = &mut self.bytes;
-            self.events.retain(|waiting| {
-                let is_older = waiting.event_type() == event.event_type();
-                *bytes -= if is_older { waiting.size() } else { 0 };
-                !is_older
-            });
-        }
-        while options.policy != SlowClient::Close && self.is_full(event.size(), options) {
-            let Some(oldest) = self.events.pop_front() else { return false };
+    /// Makes room for `more` bytes by dropping the oldest events, where `options` let them be dropped.
+    fn make_room(&mut self, more: usize, options: &OutboxOptions) -> Room {
+        let mut room = Room::default();
+        while options.policy != SlowClient::Close && self.is_full(more, options) {
+            let Some(oldest) = self.events.pop_front() else { break };
             self.bytes -= oldest.size();
+            room.dropped += 1;
         }
-        !self.is_full(event.size(), options)
+        room.is_made = !self.is_full(more, options);
+        room
+    }
+
+    /// Takes out the events that `event` replaces. How many.
+    fn take_out(&mut self, event: &Message) -> usize {
+        let (before, bytes) = (self.events.len(), &mut self.bytes);
+        self.events.retain(|waiting| {
+            let is_older = waiting.event_type() == event.event_type();
+            *bytes -= if is_older { waiting.size() } else { 0 };
+            !is_older
+        });
+        before - self.events.len()
     }
 
     fn give_up(&mut self) {
@@ -93,10 +111,29 @@ impl Waiting {
 }
 
 impl Outbox {
-    /// An outbox that holds as much as `options` say, of a client that takes compressed messages where there is a
+    /// An outbox that holds as much as the route says, of a client that takes compressed messages where there is a
     /// `deflate`.
-    pub(crate) fn new(options: OutboxOptions, deflate: Option<Arc<Deflate>>) -> Self {
-        Self { options, deflate, ..Self::default() }
+    pub(crate) fn new(route: Arc<RouteContext>, deflate: Option<Arc<Deflate>>) -> Self {
+        Self { route: Some(route), deflate, ..Self::default() }
+    }
+
+    fn options(&self) -> OutboxOptions {
+        self.route.as_ref().map_or_else(OutboxOptions::default, |route| route.outbox)
+    }
+
+    fn count(&self, room: &Room) {
+        if let Some(route) = &self.route {
+            route.count(Cause::ClientTooSlow, usize::from(!room.is_made));
+            route.count(Cause::EventDropped, room.dropped);
+            route.count(Cause::EventReplaced, room.replaced);
+        }
+    }
+
+    /// The socket's task says whether the client takes what is written.
+    pub(super) fn set_stalled(&self, is_stalled: bool) {
+        if self.is_stalled.load(Ordering::Relaxed) != is_stalled {
+            self.is_stalled.store(is_stalled, Ordering::Relaxed);
+        }
     }
 
     /// What its client's messages are compressed by.
@@ -118,12 +155,15 @@ impl Outbox {
             if waiting.is_closed {
                 return;
             }
-            if waiting.is_full(frame.len(), &self.options) {
-                waiting.give_up();
-            } else {
+            let room = waiting.make_room(frame.len(), &self.options());
+            if room.is_made {
                 waiting.bytes += frame.len();
                 waiting.frames.push_back(frame);
+            } else {
+                waiting.give_up();
             }
+            drop(waiting);
+            self.count(&room);
         }
         self.signal(QUEUED);
     }
@@ -218,12 +258,19 @@ impl Sink for Outbox {
             if waiting.is_closed {
                 return;
             }
-            if waiting.is_full(message.size(), &self.options) && !waiting.make_room(message, &self.options) {
-                waiting.give_up();
-            } else {
+            let options = self.options();
+            let must_wait = self.is_stalled.load(Ordering::Relaxed) || waiting.is_full(message.size(), &options);
+            let replaces = options.policy == SlowClient::Latest && must_wait;
+            let replaced = if replaces { waiting.take_out(message) } else { 0 };
+            let room = Room { replaced, ..waiting.make_room(message.size(), &options) };
+            if room.is_made {
                 waiting.bytes += message.size();
                 waiting.events.push_back(Arc::clone(message));
+            } else {
+                waiting.give_up();
             }
+            drop(waiting);
+            self.count(&room);
         }
         self.signal(QUEUED);
     }
@@ -322,10 +369,24 @@ mod tests {
 
     /// The numbers of the events that wait after `sent`, for which there is room for three; `None`: closed.
     fn kept(policy: SlowClient, sent: &[(&str, i64)]) -> Option<Vec<i64>> {
-        let outbox = Outbox::new(OutboxOptions { messages: 3, bytes: 1000, policy }, None);
+        let outbox = of_route(policy);
         for (event_type, number) in sent {
             outbox.deliver(&event(event_type, *number));
         }
+        rest(&outbox)
+    }
+
+    fn of_route(policy: SlowClient) -> Outbox {
+        let outbox = OutboxOptions { messages: 3, bytes: 1000, policy };
+        Outbox::new(Arc::new(RouteContext { outbox, ..RouteContext::default() }), None)
+    }
+
+    fn counted(outbox: &Outbox) -> [u64; 3] {
+        let causes = [Cause::ClientTooSlow, Cause::EventDropped, Cause::EventReplaced];
+        causes.map(|cause| outbox.route.as_ref().unwrap().tally.of(cause))
+    }
+
+    fn rest(outbox: &Outbox) -> Option<Vec<i64>> {
         let mut numbers = Vec::new();
         while let Some(event) = outbox.next_event() {
             numbers.extend(event.value().get("n").and_then(Value::as_i64));
@@ -342,6 +403,54 @@ mod tests {
         assert_eq!(kept(SlowClient::Latest, &sent), Some(vec![2, 4, 5]));
         assert_eq!(kept(SlowClient::Latest, &[("a", 1), ("b", 2), ("c", 3), ("d", 4)]), Some(vec![2, 3, 4]));
         assert_eq!(kept(SlowClient::Close, &sent[..3]), Some(vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn what_is_dropped_is_counted_by_its_cause() {
+        for (policy, expected) in
+            [(SlowClient::Close, [1, 0, 0]), (SlowClient::DropOldest, [0, 2, 0]), (SlowClient::Latest, [0, 1, 1])]
+        {
+            let outbox = of_route(policy);
+            for (event_type, number) in [("a", 1), ("b", 2), ("c", 3), ("a", 4), ("d", 5)] {
+                outbox.deliver(&event(event_type, number));
+            }
+            assert_eq!(counted(&outbox), expected, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_latest_of_a_type_waits_for_a_client_that_takes_nothing() {
+        let outbox = of_route(SlowClient::Latest);
+        outbox.deliver(&event("a", 1));
+        outbox.deliver(&event("a", 2));
+        assert_eq!(rest(&outbox), Some(vec![1, 2]), "a client that reads gets both");
+        outbox.set_stalled(true);
+        for (event_type, number) in [("a", 1), ("b", 2), ("a", 3)] {
+            outbox.deliver(&event(event_type, number));
+        }
+        assert_eq!(rest(&outbox), Some(vec![2, 3]));
+        outbox.set_stalled(false);
+        outbox.deliver(&event("a", 4));
+        outbox.deliver(&event("a", 5));
+        assert_eq!(rest(&outbox), Some(vec![4, 5]));
+    }
+
+    #[test]
+    fn a_ping_makes_room_for_itself_where_events_may_be_dropped() {
+        for (policy, events, is_closed) in [
+            (SlowClient::DropOldest, Some(vec![2, 3]), false),
+            (SlowClient::Latest, Some(vec![2, 3]), false),
+            (SlowClient::Close, None, true),
+        ] {
+            let outbox = of_route(policy);
+            for (event_type, number) in [("a", 1), ("b", 2), ("c", 3)] {
+                outbox.deliver(&event(event_type, number));
+            }
+            outbox.send(codec::ping(b"1234"));
+            assert_eq!(outbox.is_closed(), is_closed, "{policy:?}");
+            outbox.take();
+            assert_eq!(rest(&outbox), events, "{policy:?}");
+        }
     }
 
     #[test]

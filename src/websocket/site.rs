@@ -22,7 +22,7 @@ use super::{
 use crate::{
     channel_layer::ChannelLayer,
     consumer::{
-        self, Application, OutboxOptions, RouteContext, RouteKind, RouteOptions, RoutePattern,
+        self, Application, RouteContext, RouteKind, RouteOptions, RoutePattern, Tally,
         ask::{Ask, Asks, OwnPaths},
     },
     server::LimitOptions,
@@ -44,7 +44,6 @@ pub(super) enum Target {
 pub(super) struct Consumers {
     pub(super) application: Arc<dyn Application>,
     pub(super) context: Arc<RouteContext>,
-    pub(super) outbox: OutboxOptions,
 }
 
 /// The parts that a site is put together from.
@@ -103,8 +102,10 @@ impl WebSocketSite {
                     captures: route.names().to_vec(),
                     layer: layer.clone(),
                     ask,
+                    outbox: options.outbox,
+                    tally: Tally::default(),
                 };
-                Target::Consumer(Consumers { application, context: Arc::new(context), outbox: options.outbox })
+                Target::Consumer(Consumers { application, context: Arc::new(context) })
             };
             let route = match Route::compile(&options.matched()) {
                 Ok(route) => route,
@@ -176,14 +177,22 @@ impl WebSocketSite {
         }
     }
 
+    /// What the sockets of a route have in common.
+    #[cfg(test)]
+    pub(super) fn context(&self, path: &str) -> Option<&Arc<RouteContext>> {
+        match self.route(path)? {
+            (_, Target::Consumer(consumers), _) => Some(&consumers.context),
+            (_, Target::Proxy(_), _) => None,
+        }
+    }
+
     /// Adds a route before the others.
     #[cfg(test)]
     pub(super) fn insert(&mut self, route: Route, application: Arc<dyn Application>) {
         let context =
-            RouteContext { route: "test".to_owned(), captures: route.names().to_vec(), layer: None, ask: None };
-        let outbox = OutboxOptions::default();
+            RouteContext { route: "test".to_owned(), captures: route.names().to_vec(), ..RouteContext::default() };
         self.routes.insert(0, route);
-        self.targets.insert(0, Target::Consumer(Consumers { application, context: Arc::new(context), outbox }));
+        self.targets.insert(0, Target::Consumer(Consumers { application, context: Arc::new(context) }));
     }
 }
 

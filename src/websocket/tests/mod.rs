@@ -8,6 +8,7 @@ mod handshake;
 mod keepalive;
 mod memory;
 mod proxy;
+mod slow_clients;
 mod vectors;
 
 use std::{
