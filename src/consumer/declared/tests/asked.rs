@@ -98,6 +98,7 @@ impl Asking {
             captures: captures().map(|(name, _)| name.to_owned()).to_vec(),
             layer: Some(Arc::clone(&layer)),
             ask: Some(ask),
+            ..RouteContext::default()
         };
         let state = recorder.connection(&captures()).state;
         let connection = Connection::new(state, Arc::clone(&recorder) as _, Arc::new(context), Some(channel));
