@@ -85,7 +85,7 @@ def both(make):
 
     def both(name="core, msgpack, plain, 1 host"):
         if name not in made:
-            made[name] = Both(make(*LAYERS[name]), "daphne" if "json" in name else "uvicorn")
+            made[name] = Both(make(*LAYERS[name]), "daphne" if "json, encrypted" in name else "uvicorn")
         return made[name]
 
     return both

@@ -233,10 +233,44 @@ def test_redis_fails_over_to_its_replica(work, fork, redis_server):
         for member in members:
             assert member.texts(1) == ['{"message": "from Django"}']
         assert replica.client().info("replication")["role"] == "master"
+        for member in members:
+            member.drop()
+        assert gate.process.stop() == 0
+        assert "connections lost, and with them perhaps messages" in gate.output()
     finally:
         site.stop()
         for server in (sentinel, replica, primary):
             server.stop()
+
+
+def test_redis_restarts_under_pub_sub(work, fork, redis_server):
+    """Nothing is kept for who is away; subscriptions are made again before a message is."""
+    redis = Redis(work)
+    site = Site(work, fork, redis_server, [redis], kind="pubsub")
+    try:
+        gates = [site.gate() for _ in range(2)]
+        members = [site.open(gate, "lobby") for gate in gates * 2]
+        for round in range(2):
+            members[round].say(round)
+            for member in members:
+                assert member.texts(1) == [f'{{"message": {round}}}']
+            redis.process.kill()
+            for gate in gates:
+                becomes(503, gate)
+            redis.start()
+            for gate in gates:
+                becomes(200, gate)
+        site.command("group_send", "room_lobby", json.dumps({"type": "room.message", "message": "from Django"}))
+        for member in members:
+            assert member.texts(1) == ['{"message": "from Django"}']
+        for member in members:
+            member.drop()
+        for gate in gates:
+            assert gate.process.stop() == 0
+            assert "connections lost, and with them perhaps messages" in gate.output()
+    finally:
+        site.stop()
+        redis.stop()
 
 
 @pytest.fixture

@@ -131,12 +131,14 @@ class Site:
         return started
 
     def worker(self):
-        """`manage.py runworker jobs`, ready."""
+        """`manage.py runworker jobs`, ready: under pub/sub it hears nothing before it has subscribed."""
         command = [sys.executable, "manage.py", "runworker", "jobs"]
         log = self.work / f"{self.prefix}.worker.log"
         worker = Process("runworker", command, log=log, cwd=GROUPS, env=project_environment(self.overlay))
         self._stack.callback(worker.kill)
         worker.wait_for(lambda: "Running worker" in worker.output(), 30)
+        if self.kind == "pubsub":
+            worker.wait_for(lambda: any(server.client().pubsub_channels("jobs") for server in self.servers), 30)
         return worker
 
     def producer(self, name, groups, per_second):
