@@ -412,6 +412,24 @@ def test_a_sluicegate_that_stops_tells_first_and_leaves_no_key(own):
         member.drop()
 
 
+def test_a_reload_changes_nothing_for_open_sockets(own):
+    with own.open("/ws/room/lobby/") as alice:
+        alice.read_json()
+        name = own.asked()[-1]["question"]["channel_name"]
+        before = wait_until(lambda: own.keys() if len(own.keys()) == 2 else None)
+        own.gate.send_signal(signal.SIGHUP)
+        wait_until(lambda: "settings reloaded" in own.gate.output())
+        alice.send_text('{"action": "message", "text": "still here"}')
+        assert alice.read_json()["text"] == "still here"
+        with own.open("/ws/room/lobby/", BOB) as bob:
+            bob.read_json()
+            time.sleep(LEASE)
+            assert (own.keys(), own.departures()) == (before, [])
+    wait_until(lambda: len(own.departures()) == 2)
+    assert name in dict(own.departures())
+    wait_until(lambda: not own.keys())
+
+
 def test_of_one_that_is_killed_another_tells_once(own):
     others = [own.start_gate(), own.start_gate()]
     sockets = [own.open("/ws/room/lobby/") for _ in range(20)]

@@ -3,11 +3,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    super::{Answer, AskFailed, AskParts, AskedFrame, signature::SigningKey},
+    super::{Answer, Ask, AskFailed, AskParts, AskedFrame, Asks, signature::SigningKey},
     KEY, about, ask, ask_with, options, settings, url,
     view::{FakeView, answer, ok},
 };
-use crate::{consumer::AskSettings, python::Value, secret::Secret};
+use crate::{
+    consumer::{AskOptions, AskSettings, AskUrl},
+    python::Value,
+    secret::Secret,
+    upstream::{Address, Upstream, UpstreamOptions},
+};
 
 #[tokio::test]
 async fn a_question_is_one_signed_post() {
@@ -24,6 +29,28 @@ async fn a_question_is_one_signed_post() {
     assert!(at.elapsed().unwrap() < Duration::from_secs(10));
     assert_eq!(SigningKey::new(&Secret::new(KEY)).header(question.body.as_bytes(), at), signature);
     assert!(question.body.starts_with(r#"{"type": "websocket.connect", "user": {"id": 7}, "#), "{}", question.body);
+}
+
+#[tokio::test]
+async fn a_view_on_the_upstream_is_asked_as_django_lets_in() {
+    let view = FakeView::start(|number| if number == 0 { ok("{}") } else { None }).await;
+    let address = Address::Tcp { host: "127.0.0.1".to_owned(), port: view.port };
+    let upstream =
+        UpstreamOptions { health_host: Some("rooms.example.com".to_owned()), ..UpstreamOptions::new(vec![address]) };
+    let parts = AskParts { upstream: Some(Upstream::start(upstream)), ..AskParts::default() };
+    let ssl = ("HTTP_X_FORWARDED_PROTO".to_owned(), "https".to_owned());
+    let asks = Asks::new(&settings(), Some(&ssl), parts);
+    let options = AskOptions { url: AskUrl::Path("/sockets/caf%C3%A9/?v=1".to_owned()), ..options(String::new()) };
+    let ask = Ask::new(&asks, "ws/", &options).unwrap();
+    ask.connect(&about("c")).await.unwrap();
+    let failed = ask.connect(&about("c")).await.unwrap_err();
+    assert!(matches!(failed, AskFailed::Broken(_)), "{failed:?}");
+    let asked = view.asked();
+    assert_eq!(asked.len(), 2, "none is asked twice");
+    assert!(asked[0].head.starts_with("post /sockets/caf%c3%a9/?v=1 http/1.1\r\n"), "{}", asked[0].head);
+    for header in ["host: rooms.example.com", "x-forwarded-proto: https", "content-type: application/json"] {
+        assert!(asked[0].head.lines().any(|line| line == header), "{}", asked[0].head);
+    }
 }
 
 #[tokio::test]
@@ -121,9 +148,6 @@ async fn open_questions_are_bounded_and_the_wait_for_a_place_too() {
 
 #[test]
 fn what_cannot_be_asked_is_named() {
-    use super::super::{Ask, Asks};
-    use crate::consumer::{AskOptions, AskUrl};
-
     let asks = Asks::new(&settings(), None, AskParts::default());
     let problem = |url| Ask::new(&asks, "ws/", &AskOptions { url, ..options(String::new()) }).err().unwrap_or_default();
     assert!(problem(AskUrl::Path("/sockets/".to_owned())).contains("[upstream]"));
