@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from support import http_client, overlay
-from support.django_server import COMPAT, DjangoUnderUvicorn
+from support.django_server import COMPAT, DjangoUnderDaphne, DjangoUnderUvicorn
 from support.processes import free_port
 from support.sluicegate import Sluicegate
 from support.tokens import bearer
@@ -51,8 +51,8 @@ CONFIG = f"[ask]\nmax_open = {MAX_OPEN}\n[channel_layer]\nlease = '{LEASE}s'\n[w
 class Rooms:
     """The project under uvicorn, and sluicegates in front of it."""
 
-    def __init__(self, work, fork, redis, database, name, **more):
-        self.work, self.fork, self.name = work, fork, name
+    def __init__(self, work, fork, redis, database, name, kind="uvicorn", **more):
+        self.work, self.fork, self.kind = work, fork, kind
         file = work / f"rooms-{name}.sqlite3"
         databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)}}
         layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [redis.url(database)]}}
@@ -72,6 +72,10 @@ class Rooms:
         self.gate = self.start_gate()
 
     def start_django(self):
+        if self.kind == "daphne":
+            self.django = DjangoUnderDaphne(self.work, self.overlay, project=PROJECT, target=TARGET)
+            self.port = self.django.address[1]
+            return
         self.django = DjangoUnderUvicorn(self.fork, self.overlay, project=PROJECT, target=TARGET, port=self.port)
 
     def start_gate(self, **how):
@@ -114,10 +118,18 @@ class Rooms:
 
 
 @pytest.fixture(scope="module")
-def rooms(work, fork, redis_server, redis_databases):
-    rooms = Rooms(work, fork, redis_server, next(redis_databases), "one")
+def shared(work, fork, redis_server, redis_databases):
+    rooms = Rooms(work, fork, redis_server, next(redis_databases), "shared")
     yield rooms
     rooms.stop()
+
+
+@pytest.fixture
+def rooms(shared):
+    """In which nobody is any more, and nobody hears of those who were."""
+    wait_until(lambda: not shared.keys())
+    time.sleep(0.1)
+    return shared
 
 
 def wait_until(holds, seconds=10.0):
@@ -361,6 +373,19 @@ def test_https_is_not_asked_for_of_sluicegate(work, fork, redis_server, redis_da
     try:
         with rooms.open("/ws/room/lobby/") as alice:
             assert alice.admitted, alice.answer
+    finally:
+        rooms.stop()
+
+
+def test_views_run_under_daphne_too(work, fork, redis_server, redis_databases):
+    rooms = Rooms(work, fork, redis_server, next(redis_databases), "daphne", kind="daphne")
+    try:
+        with rooms.open("/ws/room/lobby/") as alice, rooms.open("/ws/echo/", BOB) as bob:
+            assert alice.read_json()["action"] == "state"
+            alice.send_text('{"action": "message", "text": "hi"}')
+            assert alice.read_json()["text"] == "hi"
+            bob.send_text("text")
+            assert bob.read_json() == {"text": "text"}
     finally:
         rooms.stop()
 
