@@ -1,8 +1,8 @@
 //! The demonstration: everything embedded, on the URLs of a real project.
 
-mod chat;
 mod hosts;
 mod page;
+mod route;
 mod users;
 
 use std::{path::Path, sync::Arc};
@@ -11,7 +11,7 @@ use crate::{
     access_token::{AccessTokenOptions, Verifier},
     app::HttpSite,
     cache::throttle::InProcessThrottleStore,
-    consumer::{OutboxOptions, RouteKind, RouteOptions, RoutePattern, RustConsumer},
+    channel_layer::{self, ChannelLayerOptions, LayerBackend},
     http::{HttpOptions, HttpParts, HttpState, Middleware, router},
     server::{LimitOptions, ServerOptions, Site},
     settings::stock_ticket_view,
@@ -34,12 +34,8 @@ pub(crate) async fn build(
     let limits = LimitOptions::default();
     // A browser sees the code of a close, but not the status of a refused handshake: so the page can tell why.
     let websocket = WebSocketOptions { refuse: RefuseBy::Close, ..WebSocketOptions::default() };
-    let routes = [RouteOptions {
-        pattern: RoutePattern::Path("ws/chat/<str:room>/".to_owned()),
-        matches: None,
-        kind: RouteKind::Rust(RustConsumer::new(chat::Chat::default())),
-        outbox: OutboxOptions::default(),
-    }];
+    let in_process = ChannelLayerOptions { backend: LayerBackend::InMemory, ..ChannelLayerOptions::default() };
+    let layer = channel_layer::open(&in_process)?;
     let parts = WebSocketParts {
         options: websocket,
         limits: limits.clone(),
@@ -47,10 +43,10 @@ pub(crate) async fn build(
         users: users.store.clone(),
         upstream: None,
         forwarding: Arc::default(),
-        layer: None,
+        layer: Some(Arc::clone(&layer)),
         asks: Arc::default(),
     };
-    let websocket = WebSocketSite::build(parts, &routes).map_err(|problems| problems.join("\n"))?;
+    let websocket = WebSocketSite::build(parts, &[route::chat()]).map_err(|problems| problems.join("\n"))?;
     let options = HttpOptions {
         allowed_hosts: vec!["*".to_owned()],
         append_slash: true,
@@ -69,7 +65,7 @@ pub(crate) async fn build(
         tickets,
         throttles: Arc::new(InProcessThrottleStore::default()),
         health_path_prefix: String::new(),
-        layer: None,
+        layer: Some(layer),
     })?;
     let http = page::router(access_token, users).fallback_service(router(http));
     let http = hosts::only_this_machine(http, bind);

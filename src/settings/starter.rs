@@ -21,12 +21,20 @@ const STAYS: &str = "\
 # url = \"http://127.0.0.1:8000\"
 ";
 
+/// The tutorial's chat.
 const EXAMPLE: &str = r#"
+# The chat of the Channels tutorial, answered here as a member of the project's channel layer:
+
 # [[route]]
 # path = "ws/chat/<str:room>/"          # as in Django's path(); or regex = '^ws/chat/(?P<room>\w+)/$'
+# groups = ["chat_{{ room }}"]
 #
 # [route.receive]
-# reply = { message = "{{ content.message }}", user = "{{ user.username }}" }
+# group_send = "chat_{{ room }}"
+# event = { type = "chat.message", message = "{{ content.message }}" }
+#
+# [route.events."chat.message"]
+# send = { message = "{{ event.message }}" }
 "#;
 
 /// The file: every route in comments, to be declared one by one.
@@ -40,6 +48,7 @@ pub(crate) fn starter(report: &Report) -> String {
         return text;
     }
     report.found.iter().for_each(|route| text.push_str(&commented(route)));
+    text.push_str(EXAMPLE);
     text
 }
 
