@@ -46,7 +46,8 @@ impl Action {
                 compiler.problems.push("an `event` goes nowhere without group_send or channel_send".to_owned());
             }
             Some(serde_json::Value::Object(event)) if !event.contains_key("type") => {
-                compiler.problems.push("an `event` needs a `type`, by which its receiver finds the handler".to_owned())
+                let sentence = "an `event` needs a `type`, by which its receiver finds the handler";
+                compiler.problems.push(sentence.to_owned());
             }
             Some(serde_json::Value::Object(_) | serde_json::Value::String(_)) | None => {}
             Some(_) => compiler.problems.push("an `event` is a table".to_owned()),

@@ -126,7 +126,7 @@ impl Application for Declared {
     fn check(&self, captures: &[Option<Value>]) -> Result<(), Reason> {
         let (names, now) = (self.captures.as_slice(), SystemTime::UNIX_EPOCH);
         let given = Given { names, captures, connection: None, cause: Cause::Connect, now };
-        let of_path = self.groups.iter().filter(|group| place::is_of_path(&group.reads, names));
-        of_path.map(|group| self.group(group, &given).map(drop)).collect()
+        let mut of_path = self.groups.iter().filter(|group| place::is_of_path(&group.reads, names));
+        of_path.try_for_each(|group| self.group(group, &given).map(drop))
     }
 }

@@ -1,6 +1,6 @@
 //! Where a template stands, and what it may read there.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 /// Where a template stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +45,13 @@ impl Place {
         let others: Vec<_> =
             elsewhere.into_iter().filter(|place| place.names(false).contains(&name)).map(Self::is_called).collect();
         if !others.is_empty() {
-            problem += &format!(", which only `{}` has.", others.join("`, `"));
+            let _ = write!(problem, ", which only `{}` has.", others.join("`, `"));
         } else if name == "context" {
             problem += ", which only a route with `[route.ask]` has.";
         } else if let Some(nearest) =
             known.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)))
         {
-            problem += &format!("; did you mean `{nearest}`?");
+            let _ = write!(problem, "; did you mean `{nearest}`?");
         }
         problem + &format!(" Known are {}", known.join(", "))
     }

@@ -35,6 +35,7 @@ fn event(event_type: &str, send: serde_json::Value) -> DeclaredEvent {
     DeclaredEvent { event_type: event_type.to_owned(), except: None, send, close: None }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn rule(when: serde_json::Value, reply: serde_json::Value) -> DeclaredReceive {
     DeclaredReceive { when: when.as_object().unwrap().clone(), action: replying(reply), ..DeclaredReceive::default() }
 }

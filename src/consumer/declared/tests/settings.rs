@@ -85,3 +85,8 @@ fn a_channel_is_only_taken_where_it_is_used() {
     assert!(has_channels(&DeclaredOptions { groups: vec!["g".to_owned()], ..DeclaredOptions::default() }));
     assert!(has_channels(&DeclaredOptions { events: vec![event("a", json!(1))], ..DeclaredOptions::default() }));
 }
+
+#[test]
+fn a_socket_has_next_to_nothing_of_its_own() {
+    assert!(size_of::<super::super::consumer::DeclaredConsumer>() <= 16);
+}
