@@ -122,6 +122,10 @@ impl Inbox {
         if lock(&group.members).insert(channel, sink).is_none()
             && let Some(Recipient::Channel { groups, .. }) = table.recipients.get_mut(&channel)
         {
+            if groups.is_empty() {
+                // Most channels are in one group.
+                groups.reserve_exact(1);
+            }
             groups.push(Arc::clone(&group));
         }
         Some(group)

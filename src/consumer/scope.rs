@@ -33,6 +33,22 @@ impl Connection {
         self.state.username.as_deref()
     }
 
+    /// Another column of `scope["user"]`, which `[websocket] user_fields` names; `None` also where it is no text, number or
+    /// other plain value.
+    #[must_use]
+    pub fn user_field(&self, name: &str) -> Option<channel_layer::Value> {
+        let (_, value) = self.state.user_fields.iter().find(|(known, _)| **known == *name)?;
+        Some(match value {
+            Value::None => channel_layer::Value::Nil,
+            Value::Bool(flag) => (*flag).into(),
+            Value::Int(number) => (*number).into(),
+            Value::Float(number) => (*number).into(),
+            Value::Bytes(bytes) => channel_layer::Value::Bytes(bytes.clone()),
+            Value::List(_) | Value::Dict(_) => return None,
+            other => python::str(other)?.into(),
+        })
+    }
+
     /// `parse_qs(scope["query_string"])[name][-1]`. The ticket is not among them.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {

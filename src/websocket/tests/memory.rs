@@ -9,10 +9,18 @@ use std::{
 };
 
 use super::*;
+use crate::{
+    channel_layer::{self, ChannelLayerOptions, Host, LayerBackend},
+    consumer::DeclaredEvent,
+    test_support::redis::Redis,
+};
 
 const SOCKETS: usize = 8_000;
 
 const PROXIED: usize = 4_000;
+
+/// The most that an idle socket may take, in KiB.
+const MOST: f64 = 3.5;
 
 /// Resident memory of this process, in KiB.
 fn resident() -> f64 {
@@ -70,7 +78,75 @@ async fn idle_sockets_cost_little_and_again_after_traffic() {
     let after = (resident() - before) / SOCKETS as f64;
     println!("{idle:.2} KiB per idle socket; {after:.2} KiB 10 s after each sent and received 64 KiB");
     drop(clients);
-    assert!(idle <= 3.5 && after <= 3.5, "{idle:.2} {after:.2}");
+    assert!(idle <= MOST && after <= MOST, "{idle:.2} {after:.2}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures the whole process, and needs 17,000 file descriptors"]
+async fn idle_members_of_a_group_in_memory_cost_little_and_again_after_an_event() {
+    let options = ChannelLayerOptions { backend: LayerBackend::InMemory, ..ChannelLayerOptions::default() };
+    measure_members("in memory", &options).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures the whole process, and needs 17,000 file descriptors"]
+async fn idle_members_of_a_group_in_redis_cost_little_and_again_after_an_event() {
+    let redis = Redis::start(&[]);
+    let options = ChannelLayerOptions { hosts: vec![Host::from(redis.options())], ..ChannelLayerOptions::default() };
+    measure_members("in Redis", &options).await;
+}
+
+/// Sockets in one group, and an event of 64 KiB to all of them.
+#[expect(clippy::cast_precision_loss, reason = "a count of sockets")]
+async fn measure_members(what: &str, options: &ChannelLayerOptions) {
+    let layer = channel_layer::open(options).unwrap();
+    let mut setup = Setup::new();
+    setup.websocket.ping_interval = Duration::from_mins(10);
+    setup.layer = Some(Arc::clone(&layer));
+    let send = Some(DeclaredOutput::Json(serde_json::json!({ "message": "{{ event.message }}" })));
+    let event = DeclaredEvent { event_type: "chat.message".to_owned(), except: None, send, close: None };
+    let rules = DeclaredOptions {
+        groups: vec!["chat_{{ room }}".to_owned()],
+        events: vec![event],
+        ..DeclaredOptions::default()
+    };
+    let pattern = RoutePattern::Path("ws/chat/<str:room>/".to_owned());
+    let kind = RouteKind::Declared(rules);
+    setup.routes = vec![RouteOptions { pattern, matches: None, kind, outbox: OutboxOptions::default() }];
+    let server = setup.start().await;
+    for _ in 0..100 {
+        drop(server.socket("/ws/chat/lobby/").await);
+    }
+    server.emptied().await;
+    let before = resident();
+    let mut clients = Vec::new();
+    for _ in 0..SOCKETS {
+        let stream = server.socket("/ws/chat/lobby/").await.0.into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        clients.push(stream);
+    }
+    let idle = (resident() - before) / SOCKETS as f64;
+
+    let text = "x".repeat(64 * 1024);
+    let mut answer = vec![0; text.len() + "{\"message\": \"\"}".len() + 10];
+    let message = channel_layer::Value::map([("type", "chat.message".into()), ("message", text.into())]);
+    layer.group_send("chat_lobby", &message).await.unwrap();
+    clients = tokio::task::spawn_blocking(move || {
+        for client in &mut clients {
+            client.read_exact(&mut answer).unwrap();
+            assert_eq!(answer[..2], [0x81, 127]);
+        }
+        clients
+    })
+    .await
+    .unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let after = (resident() - before) / SOCKETS as f64;
+    println!("{what}: {idle:.2} KiB per member of a group; {after:.2} KiB 10 s after an event of 64 KiB");
+    drop(clients);
+    server.emptied().await;
+    layer.close().await;
+    assert!(idle <= MOST && after <= MOST, "{idle:.2} {after:.2}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,5 +204,5 @@ async fn measure_proxied(path: &str) {
     println!("{path}: {idle:.2} KiB per idle socket; {after:.2} KiB after 64 KiB each way");
     drop(pairs);
     server.emptied().await;
-    assert!(idle <= 3.5 && after <= 3.5, "{idle:.2} {after:.2}");
+    assert!(idle <= MOST && after <= MOST, "{idle:.2} {after:.2}");
 }
