@@ -105,16 +105,23 @@ impl Ask {
     pub(crate) fn disconnect(self: &Arc<Self>, about: About, context: Option<&Value>, code: u16) {
         let context = context.and_then(|context| json::dumps(context).ok());
         let Ok(place) = Arc::clone(&self.asks.farewells.waiting).try_acquire_owned() else {
-            self.asks.farewells.count_lost(&self.route, None);
+            self.lose(None);
             self.forget(&about);
             return;
         };
         let ask = Arc::clone(self);
         tokio::spawn(async move {
-            ask.tell(&about, context.as_deref(), code).await;
+            if let Err(failed) = ask.tell(&about, context.as_deref(), code).await {
+                ask.lose(Some(&failed));
+            }
             ask.forget(&about);
             drop(place);
         });
+    }
+
+    /// The view will never be told.
+    pub(super) fn lose(&self, failed: Option<&AskFailed>) {
+        self.asks.farewells.count_lost(&self.route, failed);
     }
 
     fn forget(&self, about: &About) {
@@ -123,8 +130,12 @@ impl Ask {
         }
     }
 
-    /// Tells the view, at least once. Whether it was told, or never will be; otherwise it may be later.
-    pub(super) async fn tell(&self, about: &About, context: Option<&str>, code: u16) -> bool {
+    /// Tells the view, at least once.
+    ///
+    /// # Errors
+    ///
+    /// It answered otherwise, or not at all for a minute.
+    pub(super) async fn tell(&self, about: &About, context: Option<&str>, code: u16) -> Result<(), AskFailed> {
         let body = Asked::Disconnect(code).body(about, context);
         let end = Instant::now() + PATIENCE;
         let mut pause = FIRST_PAUSE;
@@ -132,16 +143,13 @@ impl Ask {
             match self.farewell(body.clone()).await {
                 Ok(answer) => {
                     self.carry_out(answer).await;
-                    return true;
+                    return Ok(());
                 }
                 Err(failed) if failed.may_pass() && Instant::now() + pause < end => {
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                Err(failed) => {
-                    self.asks.farewells.count_lost(&self.route, Some(&failed));
-                    return !failed.may_pass();
-                }
+                Err(failed) => return Err(failed),
             }
         }
     }

@@ -251,18 +251,13 @@ impl Register {
             let mut told = stream::iter(new)
                 .map(async |(name, kept): (String, Vec<u8>)| self.tell(&name, kept).await.then_some(name))
                 .buffer_unordered(AT_A_TIME);
-            let mut is_put_off = false;
             while let Some(told) = told.next().await {
-                match told {
-                    Some(name) => {
-                        let _: () = self.keep.redis.send(cmd("HDEL").arg(&key).arg(&name), "HDEL").await?;
-                    }
-                    None => is_put_off = true,
-                }
-            }
-            if is_put_off {
-                // Whoever finds the lease run out tries again.
-                return Ok(());
+                let Some(name) = told else {
+                    // Whoever finds the lease run out tries again.
+                    tracing::warn!("a view does not answer: it is told later of the sockets of a process that ended");
+                    return Ok(());
+                };
+                let _: () = self.keep.redis.send(cmd("HDEL").arg(&key).arg(&name), "HDEL").await?;
             }
             if next == 0 {
                 // Of the process, without sockets now.
@@ -286,7 +281,12 @@ impl Register {
             return true;
         };
         let about = About::of(name, &about);
-        ask.tell(&about, context.as_deref(), ABNORMAL_CLOSURE).await
+        match ask.tell(&about, context.as_deref(), ABNORMAL_CLOSURE).await {
+            Err(failed) if failed.may_pass() => return false,
+            Err(failed) => ask.lose(Some(&failed)),
+            Ok(()) => {}
+        }
+        true
     }
 }
 
