@@ -170,11 +170,6 @@ impl Connection {
         self.outlet.send_shared(frame);
     }
 
-    /// The socket, for those who send to it from elsewhere.
-    pub(crate) fn outlet(&self) -> &Arc<dyn Outlet> {
-        &self.outlet
-    }
-
     /// `await self.close(code, reason)`.
     pub fn close(&self, close: Close) {
         self.outlet.close(close);

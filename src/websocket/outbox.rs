@@ -260,8 +260,8 @@ impl Sink for Outbox {
             }
             let options = self.options();
             let must_wait = self.is_stalled.load(Ordering::Relaxed) || waiting.is_full(message.size(), &options);
-            let replaces = options.policy == SlowClient::Latest && must_wait;
-            let replaced = if replaces { waiting.take_out(message) } else { 0 };
+            let is_latest = options.policy == SlowClient::Latest && must_wait;
+            let replaced = if is_latest { waiting.take_out(message) } else { 0 };
             let room = Room { replaced, ..waiting.make_room(message.size(), &options) };
             if room.is_made {
                 waiting.bytes += message.size();

@@ -5,7 +5,7 @@
 //! has sent compressed waits as it came, and is inflated when its consumer takes it. What is inflated at a time, over
 //! all sockets, has a limit: a message that finds it used up waits.
 //!
-//! Matches websockets 17.4, extensions/permessage_deflate.py, but for the context takeover that uvicorn allows.
+//! Matches websockets 17.4, `extensions/permessage_deflate.py`, but for the context takeover that uvicorn allows.
 
 mod offer;
 

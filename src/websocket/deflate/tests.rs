@@ -66,7 +66,7 @@ fn only_what_gets_shorter_is_compressed() {
 #[tokio::test]
 async fn a_message_waits_until_there_is_memory_for_it() {
     let deflate = deflate(0, 64 * 1024);
-    let payload = compress(&[b'x'; 64 * 1024]).unwrap();
+    let payload = compress(&vec![b'x'; 64 * 1024]).unwrap();
     let (first, memory) = deflate.inflate(payload.clone()).await.unwrap();
     assert_eq!(first.len(), 64 * 1024);
     let mut second = Box::pin(deflate.inflate(payload.clone()));

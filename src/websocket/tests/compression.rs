@@ -55,7 +55,7 @@ async fn compression_is_agreed_on_only_where_it_is_on_and_offered() {
 async fn messages_are_inflated_whole_or_in_fragments_and_mixed_with_others() {
     let server = compressing().start().await;
     let (mut client, _) = opened(&server, "/ws/length/").await;
-    let payload = deflated(&[b'x'; 100_000]);
+    let payload = deflated(&vec![b'x'; 100_000]);
     client.send(&frame(0xc1, &payload)).await;
     assert_eq!(client.see().await, Seen::text("100000"));
     let (first, rest) = payload.split_at(7);
