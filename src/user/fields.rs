@@ -1,11 +1,13 @@
 //! Values of the user's row that templates know, as Python's `json` would have them.
 
+use std::fmt::Write as _;
+
 use jiff::{
     SignedDuration,
     civil::{Date, DateTime, date},
 };
 
-use super::{UserField, ValueKind};
+use super::{UserField, UserFields, ValueKind};
 use crate::{
     database::{Raw, Row, Unreadable},
     python::{Value, json},
@@ -16,7 +18,7 @@ use crate::{
 /// # Errors
 ///
 /// [`Unreadable`]: a column does not hold what the model says.
-pub(super) fn read(fields: &[UserField], row: &Row) -> Result<Box<[(Box<str>, Value)]>, Unreadable> {
+pub(super) fn read(fields: &[UserField], row: &Row) -> Result<UserFields, Unreadable> {
     fields.iter().map(|field| Ok((field.name.as_str().into(), value(field, row)?))).collect()
 }
 
@@ -76,16 +78,24 @@ fn postgres_numeric(bytes: &[u8]) -> Option<String> {
         0xc000 => return Some("NaN".to_owned()),
         _ => return None,
     };
-    let whole: String = (0..=i32::from(*weight).max(0)).rev().map(|power| format!("{:04}", group(power))).collect();
+    let whole = four_digits((0..=i32::from(*weight).max(0)).rev().map(group));
     let whole = whole.trim_start_matches('0');
     text.push_str(if whole.is_empty() { "0" } else { whole });
     if scale > 0 {
         let groups = i32::try_from(scale.div_ceil(4)).ok()?;
-        let fraction: String = (1..=groups).map(|power| format!("{:04}", group(-power))).collect();
+        let fraction = four_digits((1..=groups).map(|power| group(-power)));
         text.push('.');
         text.push_str(fraction.get(..scale)?);
     }
     Some(text)
+}
+
+fn four_digits(groups: impl Iterator<Item = i16>) -> String {
+    groups.fold(String::new(), |mut text, group| {
+        // Writing to a `String` does not fail.
+        let _ = write!(text, "{group:04}");
+        text
+    })
 }
 
 /// `datetime.isoformat()`.

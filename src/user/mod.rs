@@ -62,8 +62,11 @@ pub(crate) struct User {
     /// The `password` column, for `CHECK_REVOKE_TOKEN`.
     pub(crate) password: Secret,
     /// What `[websocket] user_fields` names, where the user was looked up by a ticket.
-    pub(crate) fields: Box<[(Box<str>, Value)]>,
+    pub(crate) fields: UserFields,
 }
+
+/// Names and values of columns.
+pub(crate) type UserFields = Box<[(Box<str>, Value)]>;
 
 /// A primary key, in the form that Django's model gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -44,7 +44,9 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) {
         }
     }
     if is_used {
-        remarks(options).iter().for_each(|remark| Findings::note(PART, remark));
+        for remark in remarks(options) {
+            Findings::note(PART, &remark);
+        }
     } else {
         Findings::note(PART, "no route uses it, so it is not opened");
     }

@@ -1,6 +1,6 @@
 //! `[[route]]` whose consumer is declared, and what is said of what cannot be.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use serde_json::json;
 
@@ -151,8 +151,8 @@ fn said(text: &str) -> String {
             Some((code, number.parse::<usize>().ok()?, rest))
         });
         match at {
-            Some((code, number, rest)) => counted.push_str(&format!("{code}{}:{rest}\n", number - before)),
-            None => counted.push_str(&format!("{line}\n")),
+            Some((code, number, rest)) => _ = writeln!(counted, "{code}{}:{rest}", number - before),
+            None => _ = writeln!(counted, "{line}"),
         }
     }
     counted

@@ -54,9 +54,9 @@ async fn a_tickets_user_has_the_fields_that_are_named_as_python_writes_them() {
             .map(|(index, &(name, kind))| UserField { name: name.to_owned(), column: first + index, kind })
             .collect();
         for prepared in [Prepared::Auto, Prepared::Never] {
-            let mut database_options = database.options.clone();
-            database_options.prepared = prepared;
-            let users = open(&options, &database_options).await.unwrap();
+            let mut place = database.options.clone();
+            place.prepared = prepared;
+            let users = open(&options, &place).await.unwrap();
             let alice = users.by_ticket_value(&Value::Int(1)).await.unwrap().unwrap();
             let fields = alice.fields.into_iter().map(|(name, value)| (name.into_string(), value)).collect();
             assert_eq!(
