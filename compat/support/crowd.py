@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import resource
 import struct
 import threading
@@ -160,7 +159,8 @@ def wait_until(ready, seconds=30, what="it"):
     return found
 
 
-def resident(pid):
-    """Memory of a process, in bytes."""
-    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def memory(pid):
+    """Of a process: (all that is resident, and of that what is no file's), in KiB."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    return tuple(int(fields[name].split()[0]) for name in ("VmRSS", "RssAnon"))
