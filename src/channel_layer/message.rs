@@ -13,11 +13,11 @@ pub struct Message {
     value: Value,
     size: usize,
     /// What one receiver made of it, for the others: nearly always the only one.
-    first: OnceLock<(u64, Made)>,
-    more: Mutex<Vec<(u64, Made)>>,
+    first: OnceLock<(u64, Rendered)>,
+    more: Mutex<Vec<(u64, Rendered)>>,
 }
 
-type Made = Arc<dyn Any + Send + Sync>;
+type Rendered = Arc<dyn Any + Send + Sync>;
 
 impl Message {
     /// `size`: how many bytes it has in the layer, for the bounds of what waits.
@@ -44,22 +44,22 @@ impl Message {
         self.size
     }
 
-    /// What `make` made of this message for whoever asked first with this `key`. One key stands for one type.
-    pub(crate) fn shared<T: Any + Send + Sync>(&self, key: u64, make: impl Fn() -> T) -> Arc<T> {
-        let (first, made) = self.first.get_or_init(|| (key, Arc::new(make())));
+    /// What `render` made of this message for whoever asked first with this `key`. One key stands for one type.
+    pub(crate) fn shared<T: Any + Send + Sync>(&self, key: u64, render: impl Fn() -> T) -> Arc<T> {
+        let (first, rendered) = self.first.get_or_init(|| (key, Arc::new(render())));
         if *first == key
-            && let Ok(made) = Arc::clone(made).downcast()
+            && let Ok(rendered) = Arc::clone(rendered).downcast()
         {
-            return made;
+            return rendered;
         }
         let mut more = self.more.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = more.iter().find(|(other, _)| *other == key).map(|(_, made)| Arc::clone(made));
-        if let Some(Ok(made)) = found.map(Arc::downcast) {
-            return made;
+        let known = more.iter().find(|(other, _)| *other == key).map(|(_, rendered)| Arc::clone(rendered));
+        if let Some(Ok(rendered)) = known.map(Arc::downcast) {
+            return rendered;
         }
-        let made = Arc::new(make());
-        more.push((key, Arc::clone(&made) as Made));
-        made
+        let rendered = Arc::new(render());
+        more.push((key, Arc::clone(&rendered) as Rendered));
+        rendered
     }
 }
 
@@ -78,14 +78,14 @@ mod tests {
     #[test]
     fn what_one_receiver_made_is_there_for_the_others() {
         let message = Message::new(Value::map([("type", "x".into())]), 10);
-        let made = Cell::new(0);
-        let make = |key| {
+        let count = Cell::new(0);
+        let tenfold = |key| {
             message.shared(key, || {
-                made.set(made.get() + 1);
+                count.set(count.get() + 1);
                 key * 10
             })
         };
-        assert_eq!([1, 2, 1, 2, 3].map(|key| *make(key)), [10, 20, 10, 20, 30]);
-        assert_eq!((made.get(), message.event_type()), (3, Some("x")));
+        assert_eq!([1, 2, 1, 2, 3].map(|key| *tenfold(key)), [10, 20, 10, 20, 30]);
+        assert_eq!((count.get(), message.event_type()), (3, Some("x")));
     }
 }

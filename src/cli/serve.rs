@@ -76,7 +76,7 @@ async fn start(sources: &Sources) -> Result<App, u8> {
         }
     };
     log_notes(&loaded);
-    App::build(loaded.settings).await.map_err(|error| {
+    Box::pin(App::build(loaded.settings)).await.map_err(|error| {
         eprintln!("sluicegate: {error}");
         UNUSABLE
     })

@@ -38,7 +38,7 @@ pub(crate) enum RouteKind {
     /// A consumer written in Rust.
     Rust(RustConsumer),
     /// A consumer of a few lines of TOML.
-    Declared(DeclaredOptions),
+    Declared(Box<DeclaredOptions>),
     /// `proxy`: Django's own consumer, behind us.
     Proxy(ProxyOptions),
 }

@@ -20,7 +20,7 @@ impl SharedFrame {
     }
 
     /// The message itself.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) const fn frame(&self) -> &Frame {
         &self.frame
     }

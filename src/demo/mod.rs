@@ -56,7 +56,7 @@ pub(crate) async fn build(
         ..HttpOptions::default()
     };
     let http = HttpState::new(HttpParts {
-        ask_paths: Default::default(),
+        ask_paths: crate::consumer::ask::OwnPaths::default(),
         upstream: None,
         forwarding: Arc::default(),
         options,

@@ -69,7 +69,7 @@ pub(super) fn chat() -> RouteOptions {
     RouteOptions {
         pattern: RoutePattern::Path("ws/chat/<str:room>/".to_owned()),
         matches: None,
-        kind: RouteKind::Declared(declared),
+        kind: RouteKind::Declared(Box::new(declared)),
         outbox: OutboxOptions::default(),
     }
 }

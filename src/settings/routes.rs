@@ -66,7 +66,7 @@ fn route(
         return Some(RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy?), outbox });
     }
     let outbox = outbox(entries, reader);
-    Some(RouteOptions { pattern, matches: None, kind: RouteKind::Declared(declared), outbox })
+    Some(RouteOptions { pattern, matches: None, kind: RouteKind::Declared(Box::new(declared)), outbox })
 }
 
 fn pattern(entries: &[Entry], origin: &Origin, reader: &mut Reader<'_>) -> Option<RoutePattern> {

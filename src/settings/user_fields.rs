@@ -30,21 +30,17 @@ pub(super) fn of_django(
     };
     let mut read = Vec::new();
     for name in named {
-        match fields.get(&name) {
-            Some(field) => match (&field.unsupported, kind(&field.kind, field.places, field.aware)) {
-                (None, Some(kind)) => read.push(UserField { name, column: field.column, kind }),
-                (class, _) => refuse(
-                    format!(
-                        "`{PATH}`: {model}.{name} is a {}, whose values are not read here",
-                        class.as_deref().unwrap_or(&field.kind)
-                    ),
-                    String::new(),
-                ),
-            },
-            None => {
-                let near = key::nearest(&name, fields.keys().map(String::as_str));
-                let mend = near.map(|near| format!("Did you mean `{near}`?")).unwrap_or_default();
-                refuse(format!("`{PATH}`: {model} has no column `{name}`"), mend);
+        let Some(field) = fields.get(&name) else {
+            let near = key::nearest(&name, fields.keys().map(String::as_str));
+            let mend = near.map(|near| format!("Did you mean `{near}`?")).unwrap_or_default();
+            refuse(format!("`{PATH}`: {model} has no column `{name}`"), mend);
+            continue;
+        };
+        match (&field.unsupported, kind(&field.kind, field.places, field.aware)) {
+            (None, Some(kind)) => read.push(UserField { name, column: field.column, kind }),
+            (class, _) => {
+                let class = class.as_deref().unwrap_or(&field.kind);
+                refuse(format!("`{PATH}`: {model}.{name} is a {class}, whose values are not read here"), String::new());
             }
         }
     }

@@ -337,8 +337,14 @@ impl OpenSocket {
 
     /// Writes what waits, as far as the stream takes it.
     fn flush(&mut self) -> io::Result<()> {
+        let mut is_taken = false;
         loop {
             if self.unsent.is_empty() {
+                if is_taken {
+                    // What came meanwhile has signalled itself.
+                    return Ok(());
+                }
+                is_taken = true;
                 let (frames, close) = self.outbox.take();
                 self.unsent = frames;
                 if let Some(close) = close {
@@ -350,12 +356,7 @@ impl OpenSocket {
                 }
                 self.progress = true;
             }
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let count = self.unsent.len().min(MAX_SLICES);
-            for (slice, frame) in slices.iter_mut().zip(&self.unsent) {
-                *slice = IoSlice::new(frame);
-            }
-            match self.stream.try_write_vectored(&slices[..count]) {
+            match self.write_once() {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.sent(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -365,6 +366,19 @@ impl OpenSocket {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn write_once(&self) -> io::Result<usize> {
+        if let (1, Some(frame)) = (self.unsent.len(), self.unsent.front()) {
+            // The usual case, and the system has less to do for it.
+            return self.stream.try_write(frame);
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let count = self.unsent.len().min(MAX_SLICES);
+        for (slice, frame) in slices.iter_mut().zip(&self.unsent) {
+            *slice = IoSlice::new(frame);
+        }
+        self.stream.try_write_vectored(&slices[..count])
     }
 
     fn sent(&mut self, mut written: usize) {

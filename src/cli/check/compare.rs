@@ -81,7 +81,7 @@ pub(super) async fn compare(mut settings: Settings, url: &str, findings: &mut Fi
         return findings.fail("compare", "the ticket view is not served here, or its path has parameters");
     };
     "127.0.0.1:0".clone_into(&mut settings.server.bind);
-    let app = match App::build(settings).await {
+    let app = match Box::pin(App::build(settings)).await {
         Ok(app) => app,
         Err(error) => return findings.fail("compare", &error.to_string()),
     };

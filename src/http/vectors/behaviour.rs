@@ -144,7 +144,7 @@ fn project(changes: Changes) -> Project {
     });
     let tickets = Arc::new(FaultyTickets { kept: KeptTickets::default(), fault: changes.cache });
     let state = HttpState::new(HttpParts {
-        ask_paths: Default::default(),
+        ask_paths: crate::consumer::ask::OwnPaths::default(),
         upstream: None,
         forwarding: Arc::default(),
         options,

@@ -33,8 +33,8 @@ fn types(engine: Engine) -> [&'static str; 6] {
 async fn a_tickets_user_has_the_fields_that_are_named_as_python_writes_them() {
     for engine in ENGINES {
         let database = Database::new(engine, "default").await;
-        let names = ["balance", "ratio", "preferences", "born", "seen", "visits"];
-        for (name, kind) in names.into_iter().zip(types(engine)) {
+        let added = ["balance", "ratio", "preferences", "born", "seen", "visits"];
+        for (name, kind) in added.into_iter().zip(types(engine)) {
             database.run(&format!("ALTER TABLE auth_user ADD COLUMN {name} {kind}")).await;
         }
         let zone = if engine == Engine::Postgres { "+00" } else { "" };

@@ -111,7 +111,7 @@ async fn measure_members(what: &str, options: &ChannelLayerOptions) {
         ..DeclaredOptions::default()
     };
     let pattern = RoutePattern::Path("ws/chat/<str:room>/".to_owned());
-    let kind = RouteKind::Declared(rules);
+    let kind = RouteKind::Declared(Box::new(rules));
     setup.routes = vec![RouteOptions { pattern, matches: None, kind, outbox: OutboxOptions::default() }];
     let server = setup.start().await;
     for _ in 0..100 {

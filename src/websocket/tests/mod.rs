@@ -229,7 +229,7 @@ pub(crate) fn declared(path: &str, reply: serde_json::Value) -> RouteOptions {
     RouteOptions {
         pattern: RoutePattern::Path(path.to_owned()),
         matches: None,
-        kind: RouteKind::Declared(DeclaredOptions { receive: vec![rule], ..DeclaredOptions::default() }),
+        kind: RouteKind::Declared(Box::new(DeclaredOptions { receive: vec![rule], ..DeclaredOptions::default() })),
         outbox: OutboxOptions::default(),
     }
 }
