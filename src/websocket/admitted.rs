@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::Response;
 use http_body_util::Either;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     close::CloseFrame,
-    connection::{OpenSocket, cause, disconnect},
+    connection::{End, OpenSocket, cause, disconnect},
     deflate::Deflate,
     handshake::{AnswerBody, Client, Counted, TakenOver, refuse, switching_protocols},
     options::RefuseBy,
@@ -50,6 +49,7 @@ pub(super) struct Admitted {
     /// The one of ours that the client offers.
     pub(super) subprotocol: Option<Box<str>>,
     pub(super) path: String,
+    pub(super) counted: Counted,
     /// Where compression was agreed on: in which words.
     pub(super) deflate: Option<(Arc<Deflate>, &'static str)>,
 }
@@ -57,34 +57,44 @@ pub(super) struct Admitted {
 /// A socket whose consumer has accepted.
 struct Accepted {
     socket: OpenSocket,
-    early: Bytes,
     consumer: Box<dyn Consumer>,
     connection: Connection,
     held: Arc<OwnedSemaphorePermit>,
+    counted: Counted,
 }
 
 /// Answers the handshake as the consumer decides; the socket goes on in a task of its own.
-pub(super) async fn open(admitted: Admitted, counted: Counted) -> Response<AnswerBody> {
+pub(super) async fn open(admitted: Admitted) -> Response<AnswerBody> {
     let address = admitted.client.address;
     let (answer, answered) = oneshot::channel();
-    tokio::spawn(run(Box::new(admitted), answer, counted));
+    tokio::spawn(run(Box::new(admitted), answer));
     // It answers, or has panicked.
     answered.await.unwrap_or_else(|_| refuse(Reason::ConsumerFailed.into(), address, "").map(Either::Left))
 }
 
-async fn run(admitted: Box<Admitted>, answer: oneshot::Sender<Response<AnswerBody>>, counted: Counted) {
-    if let Some(accepted) = Box::pin(admitted.accept(answer)).await {
-        let Accepted { socket, early, consumer, connection, held } = accepted;
-        socket.run(early, consumer, connection).await;
-        drop(held);
+/// While the socket is open, this is little more than a pointer to it.
+async fn run(admitted: Box<Admitted>, answer: oneshot::Sender<Response<AnswerBody>>) {
+    if let Some(mut accepted) = Box::pin(admitted.accept(answer)).await {
+        let Accepted { socket, consumer, connection, .. } = accepted.as_mut();
+        let end = socket.serve(consumer.as_mut(), connection).await;
+        Box::pin(accepted.end(end)).await;
     }
-    drop(counted);
+}
+
+impl Accepted {
+    /// Tells the consumer of the end, leaves its groups, and closes the connection.
+    async fn end(self: Box<Self>, end: End) {
+        let Self { mut socket, consumer, connection, held, counted } = *self;
+        disconnect(consumer, end.code, connection).await;
+        socket.finish(end.then).await;
+        drop((socket, held, counted));
+    }
 }
 
 impl Admitted {
     /// Answers the handshake; `None` where there is no socket.
-    async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Accepted> {
-        let Self { client, consumers, state, subprotocol, path, deflate } = self;
+    async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Box<Accepted>> {
+        let Self { client, consumers, state, subprotocol, path, deflate, counted } = self;
         let (deflate, extension) = deflate.unzip();
         let outbox = Arc::new(Outbox::new(Arc::clone(&consumers.context), deflate));
         let (consumer, mut connection) = match connect(consumers, state, &outbox).await {
@@ -109,8 +119,9 @@ impl Admitted {
         {
             let TakenOver { stream, early, outbox, registration, site, held } = client;
             tracing::debug!(path, user.id = ?connection.state.user, "socket open");
-            let socket = OpenSocket::new(stream, outbox, registration, Arc::clone(&site.options));
-            return Some(Accepted { socket, early, consumer, connection, held });
+            let mut socket = OpenSocket::new(stream, outbox, registration, Arc::clone(&site.options));
+            socket.begin(early);
+            return Some(Box::new(Accepted { socket, consumer, connection, held, counted }));
         }
         disconnect(consumer, ABNORMAL_CLOSURE, connection).await;
         None
@@ -151,5 +162,22 @@ async fn connect(
             tracing::error!(route = context.route, error = with_causes(error.as_ref()), "a consumer failed to connect");
             Err(Reason::ConsumerFailed.into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, F>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// An async function keeps room for its arguments twice: what is large is passed by reference, or in a box.
+    #[test]
+    fn an_open_socket_takes_little_memory_of_its_own() {
+        let task = size_of_future(|(admitted, answer)| run(admitted, answer));
+        let sizes = (task, size_of::<Accepted>(), size_of::<Outbox>());
+        assert!(sizes.0 <= 448 && sizes.1 <= 576 && sizes.2 <= 160, "{sizes:?}");
     }
 }

@@ -89,15 +89,15 @@ enum Input {
 }
 
 /// How the conversation ended.
-struct End {
+pub(super) struct End {
     /// What the consumer is told: the peer's code, ours, or 1005.
-    code: u16,
-    then: Then,
+    pub(super) code: u16,
+    pub(super) then: Then,
 }
 
 /// What is left to do with the stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     /// Our close frame waits for the peer's.
     AwaitClose,
     /// Say no more, and read until the peer is gone, so that our last frame is not lost to a reset.
@@ -144,17 +144,14 @@ impl OpenSocket {
         }
     }
 
-    /// Runs the socket to its end. `early` is what the client sent behind its handshake.
-    pub(super) async fn run(mut self, early: Bytes, mut consumer: Box<dyn Consumer>, mut connection: Connection) {
+    /// Takes what the client sent behind its handshake, and begins to ask whether it lives.
+    pub(super) fn begin(&mut self, early: Bytes) {
         if !self.options.ping_interval.is_zero() {
             self.registration.schedule(self.options.ping_interval);
         }
         if let Input::Violation(violation) = self.take_early(early) {
             self.violation = Some(Box::new(violation));
         }
-        let end = self.serve(consumer.as_mut(), &mut connection).await;
-        disconnect(consumer, end.code, connection).await;
-        self.finish(end.then).await;
     }
 
     /// Closes a refused handshake that was accepted so that a browser sees the reason.
@@ -173,7 +170,8 @@ impl OpenSocket {
         self.decode(&mut bytes)
     }
 
-    async fn serve(&mut self, consumer: &mut dyn Consumer, connection: &mut Connection) -> End {
+    /// Runs the socket to the end of the conversation.
+    pub(super) async fn serve(&mut self, consumer: &mut dyn Consumer, connection: &mut Connection) -> End {
         loop {
             let is_due = !self.unsent.is_empty() || self.outbox.is_flush_due(self.inbox.is_empty());
             if is_due && self.flush().is_err() {
@@ -441,7 +439,7 @@ impl OpenSocket {
     }
 
     /// The closing handshake, within `close_timeout`.
-    async fn finish(mut self, then: Then) {
+    pub(super) async fn finish(&mut self, then: Then) {
         if then == Then::Drop {
             return;
         }

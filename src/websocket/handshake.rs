@@ -78,8 +78,9 @@ pub(crate) async fn answer<B>(
                     let state = state(route, consumers, captures, user, &scope, headers);
                     let (consumers, subprotocol) = (consumers.clone(), subprotocol.map(Box::from));
                     let deflate = site.deflate.clone().zip(deflate::agreed(headers));
-                    let admitted = Admitted { client, consumers, state, subprotocol, path: scope.path, deflate };
-                    admitted::open(admitted, counted).await
+                    let path = scope.path;
+                    let admitted = Admitted { client, consumers, state, subprotocol, path, counted, deflate };
+                    admitted::open(admitted).await
                 }
                 Err(reason) => client.refuse(reason, &scope.path, subprotocol),
             }
