@@ -101,7 +101,7 @@ fn in_memory(layers: &mut Layers, is_needed: bool, problems: &mut Vec<Problem>) 
     let default = ChannelLayerOptions::default();
     Some(ChannelLayerOptions {
         backend: LayerBackend::InMemory,
-        capacity: capacity(&layers.values, default.capacity),
+        capacity: capacity(&layers.values, default.capacity, problems),
         ..default
     })
 }
@@ -117,6 +117,7 @@ fn redis(layers: &mut Layers, backend: LayerBackend, problems: &mut Vec<Problem>
             .push(format!("{origin}: {path} has no effect, since RedisPubSubChannelLayer keeps nothing in Redis"));
     }
     let values = &layers.values;
+    let capacity = capacity(values, default.capacity, problems);
     let unsupported = values.texts("channel_layer.unsupported").unwrap_or_default();
     let origin = values.origin("channel_layer.unsupported");
     problems.extend(unsupported.into_iter().map(|what| {
@@ -145,7 +146,7 @@ fn redis(layers: &mut Layers, backend: LayerBackend, problems: &mut Vec<Problem>
         prefix: values.text_or("channel_layer.prefix", &default.prefix),
         expiry,
         group_expiry,
-        capacity: capacity(values, default.capacity),
+        capacity,
         channel_capacity: channel_capacity(values, problems),
         symmetric_encryption_keys: values
             .texts("channel_layer.symmetric_encryption_keys")
@@ -179,8 +180,17 @@ fn redis(layers: &mut Layers, backend: LayerBackend, problems: &mut Vec<Problem>
     options
 }
 
-fn capacity(values: &Values, default: usize) -> usize {
-    super::websocket::size(values, "channel_layer.capacity", default)
+/// With 0 of the project's own, `check` says so: Django itself starts with it.
+fn capacity(values: &Values, default: usize, problems: &mut Vec<Problem>) -> usize {
+    const PATH: &str = "channel_layer.capacity";
+    let capacity = super::websocket::size(values, PATH, default);
+    if capacity == 0 && values.is_stated(PATH) {
+        let sentence = "`channel_layer.capacity` is how many messages may wait: with 0 every channel is full, and nothing is \
+                        ever sent";
+        let problem = Problem::new(Code::BadValue, sentence).at(values.origin(PATH));
+        problems.push(problem.mend("[channel_layer]\ncapacity = 100        # Channels' default"));
+    }
+    capacity
 }
 
 fn lease(values: &Values, problems: &mut Vec<Problem>) -> Option<Duration> {

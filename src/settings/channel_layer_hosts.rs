@@ -43,8 +43,10 @@ const NAMES: [&str; 18] = [
 
 /// The hosts, in their order, which decides who has which group.
 pub(super) fn read(values: &Values, problems: &mut Vec<Problem>) -> Vec<Host> {
+    const MEND_URL: &str = "[channel_layer]\nurl = \"redis://host:6379/0\"";
     let refused = |path: &str, sentence: String| {
-        Problem::new(Code::ChannelLayerRefused, sentence).at(values.origin(path)).mend(MEND)
+        let mend = if path == "channel_layer.url" { MEND_URL } else { MEND };
+        Problem::new(Code::ChannelLayerRefused, sentence).at(values.origin(path)).mend(mend)
     };
     if let Some(url) = values.text("channel_layer.url") {
         return match redis_url::parse(url) {

@@ -44,6 +44,9 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) {
         }
     }
     if is_used {
+        if let Some(sentence) = blocked(options) {
+            findings.fail(PART, &sentence);
+        }
         for remark in remarks(options) {
             Findings::note(PART, &remark);
         }
@@ -59,6 +62,17 @@ fn described(options: &ChannelLayerOptions) -> String {
         LayerBackend::RedisPubSub => ("RedisPubSubChannelLayer", options.hosts.len().max(1)),
     };
     format!("{name} on {hosts} {}", if hosts == 1 { "host" } else { "hosts" })
+}
+
+/// Why nothing that is sent can arrive, though Redis answers: a round trip passes by the queues' bounds.
+fn blocked(options: &ChannelLayerOptions) -> Option<String> {
+    let is_full = options.capacity == 0 && options.channel_capacity.is_empty();
+    (is_full && options.backend != LayerBackend::RedisPubSub).then(|| {
+        "capacity = 0: every channel is full, so nothing is ever sent: `send` is ChannelFull, and `group_send` reaches \
+         nobody, as with Channels. In Django's settings:\n\
+         CHANNEL_LAYERS = {\"default\": {..., \"CONFIG\": {..., \"capacity\": 1500}}}"
+            .to_owned()
+    })
 }
 
 /// What an operator might not expect.
@@ -81,7 +95,8 @@ fn remarks(options: &ChannelLayerOptions) -> Vec<String> {
 
 fn queue_remarks(options: &ChannelLayerOptions, remarks: &mut Vec<String>) {
     let ChannelLayerOptions { capacity, queues, .. } = options;
-    if capacity.saturating_mul(*queues) < SMALL_CAPACITY && options.channel_capacity.is_empty() {
+    let most = capacity.saturating_mul(*queues);
+    if most > 0 && most < SMALL_CAPACITY && options.channel_capacity.is_empty() {
         let what = if *queues == 1 {
             format!("capacity = {capacity}: so many messages of all groups together wait for this process")
         } else {
@@ -124,6 +139,16 @@ mod tests {
         assert!(said.contains("capacity = 100: so many messages of all groups together"), "{said}");
         assert_eq!(remarks(&ChannelLayerOptions { capacity: 1500, ..options.clone() }), Vec::<String>::new());
         assert_eq!(remarks(&ChannelLayerOptions { queues: 16, ..options }), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_layer_to_which_nothing_can_be_sent_is_a_failure() {
+        let none = ChannelLayerOptions { capacity: 0, ..ChannelLayerOptions::default() };
+        assert!(blocked(&none).is_some_and(|sentence| sentence.starts_with("capacity = 0: every channel is full")));
+        assert_eq!(remarks(&none), Vec::<String>::new());
+        assert_eq!(blocked(&ChannelLayerOptions::default()), None);
+        // It keeps nothing, and so has no bounds.
+        assert_eq!(blocked(&ChannelLayerOptions { backend: LayerBackend::RedisPubSub, ..none }), None);
     }
 
     #[test]

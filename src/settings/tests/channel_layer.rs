@@ -155,6 +155,21 @@ fn another_address_keeps_the_rest_of_the_projects_layer() {
 }
 
 #[test]
+fn a_projects_capacity_of_0_is_left_to_check() {
+    let report = document(
+        GROUPS,
+        layer(json!({
+            "backend": "channels_redis.core.RedisChannelLayer",
+            "kind": "redis",
+            "servers": [{"host": "django", "port": 6379}],
+            "capacity": 0,
+        })),
+    );
+    assert_eq!(problems(&report), "");
+    assert_eq!(report.settings.unwrap().channel_layer.unwrap().capacity, 0);
+}
+
+#[test]
 fn what_cannot_be_used_is_refused_only_where_a_route_needs_it() {
     let other = json!({"backend": "mysite.layers.Layer", "kind": "other", "unsupported": []});
     let own = json!({
@@ -216,6 +231,10 @@ fn a_layer_that_cannot_be_used_is_told_with_its_line_and_without_its_password() 
         ("hosts = [{ hst = \"h\" }]", format!("{hosts}a table of `hosts` has no `hst`; did you mean `host`?")),
         ("hosts = [{ master_name = \"m\" }]", format!("{hosts}`master_name` needs `sentinels = [[\"host\", 26379]]`")),
         ("url = \"redis://u:hunter2@h/x\"", format!("{hosts}the database in the location is no number")),
+        (
+            "url = \"http://hunter2@h\"",
+            format!("{hosts}the location starts with http://\n    [channel_layer]\n    url = \"redis://host:6379/0\""),
+        ),
         ("backend = \"other.Layer\"", format!("{hosts}the channel layer other.Layer is not supported")),
         (
             "url = \"redis://h\"\nlease = 1",
@@ -232,6 +251,10 @@ fn a_layer_that_cannot_be_used_is_told_with_its_line_and_without_its_password() 
         (
             "url = \"redis://h\"\nchannel_capacity = [{ regex = \"(\", capacity = 1 }]",
             "E046 sluicegate.toml:18: the pattern \"(\" of channel_capacity".to_owned(),
+        ),
+        (
+            "url = \"redis://h\"\ncapacity = 0",
+            "E004 sluicegate.toml:18: `channel_layer.capacity` is how many messages may wait: with 0".to_owned(),
         ),
         ("url = \"redis://h\"\nserializer_format = \"pickle\"", "E003 sluicegate.toml:18: ".to_owned()),
         ("symmetric_encryption_keys = 5", "E003 sluicegate.toml:17: ".to_owned()),
