@@ -115,9 +115,10 @@ pub(super) fn unknown(path: &str) -> Problem {
     let sentence = format!("there is no setting `{path}`");
     let elsewhere = || key::KEYS.iter().find(|key| key.name() == name && key.state != State::DjangoOnly);
     match (key::nearest(name, key::names_in(section)), elsewhere()) {
+        (Some(near), _) if !section.is_empty() => problem(sentence).mend(format!("Did you mean `{section}.{near}`?")),
+        // On top of the file, the name of a setting of a section lacks its section.
         (_, Some(key)) => problem(sentence).mend(format!("Did you mean `{}`?", key.path)),
-        (Some(near), None) if section.is_empty() => problem(sentence).mend(format!("Did you mean `{near}`?")),
-        (Some(near), None) => problem(sentence).mend(format!("Did you mean `{section}.{near}`?")),
+        (Some(near), None) => problem(sentence).mend(format!("Did you mean `{near}`?")),
         (None, None) => problem(sentence),
     }
 }

@@ -59,14 +59,19 @@ pub(super) fn read(
         }
         return None;
     };
-    if let Some(declared) = first(entries, &route_declared::NAMES) {
+    let declared = first(entries, &route_declared::NAMES);
+    if let Some(declared) = declared {
         let sentence =
             format!("a route has a `proxy` or `{}`: either Django's consumer answers, or this table", declared.name);
         reader.report(declared.line, Code::Route, &sentence, "");
     }
     // Each part is read whatever became of the others, so that all problems are told.
     let upstream = reader.upstream(entry, around.upstream);
-    let auth = reader.auth(find(entries, "auth"), pattern, entry.line, around);
+    let auth = match (find(entries, "auth"), declared) {
+        // Who checks the ticket is a question once it is known that Django's consumer answers.
+        (None, Some(_)) => None,
+        (auth, _) => reader.auth(auth, pattern, entry.line, around),
+    };
     let hold = reader.hold(entries, around.upstream);
     Some(ProxyOptions { upstream: upstream?, auth: auth?, hold: hold? })
 }

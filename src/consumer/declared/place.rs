@@ -48,13 +48,20 @@ impl Place {
             let _ = write!(problem, ", which only `{}` has.", others.join("`, `"));
         } else if name == "context" {
             problem += ", which only a route with `[route.ask]` has.";
-        } else if let Some(nearest) =
-            known.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)))
-        {
+        } else if let Some(nearest) = nearest(name, known) {
             let _ = write!(problem, "; did you mean `{nearest}`?");
+        } else {
+            problem.push('.');
         }
         problem + &format!(" Known are {}", known.join(", "))
     }
+}
+
+/// The nearest of `known`, if it is near enough to be meant.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let likeness =
+        known.iter().map(|known| (strsim::jaro(known, name), *known)).filter(|(likeness, _)| *likeness > 0.7);
+    likeness.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known)
 }
 
 /// Whether a template that reads these names gives the same for all sockets that an event is for.
@@ -102,5 +109,6 @@ mod tests {
         );
         assert!(problem("context").contains("`[route.ask]`"));
         assert!(problem("usr").contains("did you mean `user`?"));
+        assert_eq!(problem("b"), "templates of `groups` know no `b`. Known are user");
     }
 }

@@ -17,6 +17,14 @@ fn every_kind_of_mistake_in_the_file_names_its_line_and_what_mends_it() {
         ),
         ("bnd = \"x\"", "E002 sluicegate.toml:1: there is no setting `bnd`\n    Did you mean `bind`?"),
         ("leeway = 1", "E002 sluicegate.toml:1: there is no setting `leeway`\n    Did you mean `simple_jwt.leeway`?"),
+        (
+            "[channel_layer]\nhost = [\"x\"]",
+            "E002 sluicegate.toml:2: there is no setting `channel_layer.host`\n    Did you mean `channel_layer.hosts`?",
+        ),
+        (
+            "[simple_jwt]\nallowed_hosts = []",
+            "E002 sluicegate.toml:2: there is no setting `simple_jwt.allowed_hosts`\n    Did you mean `allowed_hosts`?",
+        ),
         ("zzz = 1", "E002 sluicegate.toml:1: there is no setting `zzz`"),
         (
             "[simple_jvt]\nleeway = 1",

@@ -185,6 +185,7 @@ fn every_mistake_is_told_with_its_line() {
         ("proxy = true\nauth = \"none\"\nhold_buffer = 1", "E060 sluicegate.toml:7: `route.hold_buffer` needs a `hold`\n    hold = \"30s\"".to_owned()),
         ("proxy = true\nauth = \"none\"\nhold = \"soon\"", "E003 sluicegate.toml:7: `route.hold` takes a number of seconds, or a text such as \"30s\" or \"5m\", or false\n    hold = \"30s\"".to_owned()),
         ("proxy = \"http://127.0.0.1:8001\"\nauth = \"none\"", "E062 sluicegate.toml:5: http://127.0.0.1:8001 is where sluicegate itself listens, so requests would go round in a loop\n    --bind 127.0.0.1:8001 --upstream http://127.0.0.1:8000        # Django's own port".to_owned()),
+        ("proxy = true\ngroups = [\"a\"]", "E060 sluicegate.toml:6: a route has a `proxy` or `groups`: either Django's consumer answers, or this table".to_owned()),
         ("proxy = true\nauth = \"none\"\nreceive = { reply = 1 }", "E060 sluicegate.toml:7: a route has a `proxy` or `receive`: either Django's consumer answers, or this table".to_owned()),
     ];
     for (lines, expected) in cases {
