@@ -47,6 +47,7 @@ pub use counters::Counters;
 pub use error::{ChannelLayerError, Unavailable};
 pub use inbox::Channel;
 pub use message::Message;
+pub(crate) use names::is_valid_event_type;
 pub use options::{ChannelLayerOptions, Host, LayerBackend, SerializerFormat};
 pub(crate) use seal::Keep;
 pub use value::Value;

@@ -27,6 +27,12 @@ pub(super) fn require_valid_group_name(name: &str) -> Result<(), ChannelLayerErr
     if is_valid { Ok(()) } else { Err(ChannelLayerError::InvalidName { kind: "Group" }) }
 }
 
+/// Whether a consumer can have a handler of an event of this type. Matches channels 4.3, consumer.py: `get_handler_name`
+/// refuses a leading underscore, which a `.` becomes too, and `dispatch` finds no handler without a name.
+pub(crate) fn is_valid_event_type(event_type: &str) -> bool {
+    !event_type.is_empty() && !event_type.starts_with(['_', '.'])
+}
+
 /// `non_local_name`: up to and including the `!`; all of it where there is none.
 pub(super) fn non_local_name(name: &str) -> &str {
     name.find('!').map_or(name, |at| &name[..=at])
@@ -90,6 +96,14 @@ mod tests {
         }
         assert!(require_valid_channel_name(&"٣".repeat(99)).is_ok());
         assert!(require_valid_group_name("٣\n").is_ok() && require_valid_group_name("a!").is_err());
+    }
+
+    #[test]
+    fn an_event_that_no_consumer_can_handle_has_no_valid_type() {
+        for event_type in ["", "_a", ".a", "_", "."] {
+            assert!(!is_valid_event_type(event_type), "{event_type:?}");
+        }
+        assert!(is_valid_event_type("chat.message") && is_valid_event_type("a_") && is_valid_event_type(" "));
     }
 
     #[test]

@@ -157,11 +157,16 @@ fn group_send(value: Value) -> Result<GroupSend, InvalidAnswer> {
     for (name, value) in entries {
         match name.as_str() {
             "group" => named = Some(group(KEY, value)?),
-            "event" if value.get("type").is_some_and(Value::is_str) => event = channel_layer::Value::from_python(value),
+            "event" if has_type(&value) => event = channel_layer::Value::from_python(value),
             _ => return Err(Form(KEY)),
         }
     }
     Ok(GroupSend { group: named.ok_or(Form(KEY))?, event: event.ok_or(Form(KEY))? })
+}
+
+/// Whether some consumer can take it. Whoever receives it could not tell which view has sent it.
+fn has_type(event: &Value) -> bool {
+    event.get("type").and_then(Value::as_str).is_some_and(channel_layer::is_valid_event_type)
 }
 
 fn text(value: Value) -> Option<String> {
@@ -257,6 +262,10 @@ mod tests {
             (r#"{"group_send": {"event": {"type": "t"}}}"#, Form("group_send")),
             (r#"{"group_send": {"group": "a", "event": "t"}}"#, Form("group_send")),
             (r#"{"group_send": {"group": "a", "event": {"n": 1}}}"#, Form("group_send")),
+            (r#"{"group_send": {"group": "a", "event": {"type": 1}}}"#, Form("group_send")),
+            (r#"{"group_send": {"group": "a", "event": {"type": ""}}}"#, Form("group_send")),
+            (r#"{"group_send": {"group": "a", "event": {"type": "_t"}}}"#, Form("group_send")),
+            (r#"{"group_send": {"group": "a", "event": {"type": ".t"}}}"#, Form("group_send")),
             (r#"{"group_send": {"group": "a", "event": {"type": "t"}, "x": 1}}"#, Form("group_send")),
             (r#"{"group_send": {"group": "a!", "event": {"type": "t"}}}"#, Group("group_send")),
         ] {

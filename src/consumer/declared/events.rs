@@ -23,7 +23,7 @@ use super::{
     values::{self, NotAValue},
 };
 use crate::{
-    channel_layer::Message,
+    channel_layer::{Message, is_valid_event_type},
     consumer::{Close, Connection, DeclaredEvent, SharedFrame},
 };
 
@@ -96,15 +96,15 @@ impl Events {
         for event in events {
             let name = &event.event_type;
             match handler_name(name) {
-                Ok(handler) => {
+                Ok(handler) if is_valid_event_type(name) => {
                     if by_handler.insert(handler, rules.len()).is_some() {
                         compiler
                             .problems
                             .push(format!("events {name:?} is there twice: `.` and `_` of a type are one to Channels"));
                     }
                 }
-                Err(_) => compiler.problems.push(format!(
-                    "events {name:?} would never come: Channels refuses types that begin with an underscore"
+                _ => compiler.problems.push(format!(
+                    "events {name:?} would never come: Channels refuses types that are empty or begin with an underscore"
                 )),
             }
             rules.push(EventRule::compile(event, compiler));

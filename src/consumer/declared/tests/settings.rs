@@ -74,7 +74,9 @@ fn what_could_never_work_is_refused() {
         ..DeclaredOptions::default()
     };
     assert!(problem(&events(&["chat.message", "chat_message"])).contains("is there twice"));
-    assert!(problem(&events(&[".hidden"])).contains("begin with an underscore"));
+    for never in [".hidden", "_hidden", ""] {
+        assert!(problem(&events(&[never])).contains("begin with an underscore"), "{never}");
+    }
 }
 
 #[test]
