@@ -53,6 +53,11 @@ impl RouteKind {
         }
     }
 
+    /// Whether a view is asked about it.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self, Self::Declared(declared) if declared.ask.is_some())
+    }
+
     /// Whether it needs one, or could use it.
     pub(crate) fn uses_channel_layer(&self) -> bool {
         match self {

@@ -110,6 +110,8 @@ impl Report {
     ) {
         let needs_layer =
             routes.iter().find(|(route, _)| route.kind.needs_channel_layer()).map(|(_, origin)| origin.clone());
+        let asks = routes.iter().find(|(route, _)| route.kind.asks()).map(|(_, origin)| origin.clone());
+        let ask = route_ask::settings(layers, asks.as_ref());
         let mut routes: Vec<_> = routes.into_iter().map(|(route, _)| route).collect();
         if around.upstream.is_stated {
             let found = route_proxy::of_django(around, &routes, layers);
@@ -162,7 +164,6 @@ impl Report {
             _ if is_used => return,
             _ => None,
         };
-        let ask = route_ask::settings(layers);
         self.settings =
             Some(Settings { server, access_token, admission, http, websocket, channel_layer, ask, upstream, routes });
     }

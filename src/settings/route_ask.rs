@@ -7,7 +7,8 @@ use url::Url;
 
 use super::{
     layer::Layers,
-    problem::Code,
+    origin::Origin,
+    problem::{Code, Problem},
     route_table::{Reader, find},
     toml_file::Entry,
 };
@@ -20,14 +21,26 @@ pub(super) const MEND: &str = "[route.ask]\nurl = \"/sockets/room/\"";
 const TABLE: &str = "route.ask";
 const NAMES: [&str; 4] = ["url", "on", "timeout", "forward_headers"];
 
-/// `[ask]`. The key is Django's, where none is stated.
-pub(super) fn settings(layers: &Layers) -> AskSettings {
+/// `[ask]`. The key is Django's, where none is stated. `needed_by`: the first route that asks.
+pub(super) fn settings(layers: &mut Layers, needed_by: Option<&Origin>) -> AskSettings {
+    const MEND_KEY: &str = "[ask]\nkey = \"...\"        # the `secret` of the view's salted_hmac";
     let default = AskSettings::default();
-    let key = ["ask.key", "secret_key"].into_iter().find_map(|path| layers.values.text(path));
-    AskSettings {
-        key: key.filter(|key| !key.is_empty()).map(Secret::new),
-        max_open: super::websocket::size(&layers.values, "ask.max_open", default.max_open),
-    }
+    let text = |path| layers.values.text(path);
+    let key = text("ask.key").or_else(|| text("secret_key")).filter(|key| !key.is_empty()).map(Secret::new);
+    let problem = match (&key, needed_by) {
+        (Some(_), _) => None,
+        (None, _) if text("ask.key").is_some() => {
+            let sentence = "`ask.key` is empty, and signs nothing; without it SECRET_KEY does";
+            Some(Problem::new(Code::BadValue, sentence).at(layers.values.origin("ask.key")))
+        }
+        (None, Some(route)) => {
+            let sentence = "this route asks a view, and there is neither a SECRET_KEY nor [ask] key to sign it with";
+            Some(Problem::new(Code::Route, sentence).at(route))
+        }
+        (None, None) => None,
+    };
+    layers.problems.extend(problem.map(|problem| problem.mend(MEND_KEY)));
+    AskSettings { key, max_open: super::websocket::size(&layers.values, "ask.max_open", default.max_open) }
 }
 
 /// `[route.ask]`; `None` where there is none, or it cannot be used, which is reported.

@@ -10,7 +10,7 @@ use super::{
     toml_file::{Entry, NodeValue},
 };
 use crate::{
-    channel_layer::{is_valid_channel_name, is_valid_group_name},
+    channel_layer::{is_valid_channel_name, is_valid_event_type, is_valid_group_name},
     consumer::{
         Close, DeclaredAction, DeclaredClose, DeclaredEvent, DeclaredOptions, DeclaredOutput, DeclaredReceive,
         FrameKind, OnError,
@@ -36,6 +36,7 @@ const SENDS: [&str; 3] = ["send", "send_text", "send_bytes"];
 const TARGETS: [&str; 2] = ["group_send", "channel_send"];
 const RECEIVE_NAMES: [&str; 10] =
     ["when", "frame", "ask", "group_send", "channel_send", "event", "reply", "reply_text", "reply_bytes", "close"];
+const OF_FRAMES: [&str; 3] = ["when", "frame", "ask"];
 const CONNECT_NAMES: [&str; 7] = ["group_send", "channel_send", "event", "reply", "reply_text", "reply_bytes", "close"];
 const DISCONNECT_NAMES: [&str; 3] = ["group_send", "channel_send", "event"];
 const EVENT_NAMES: [&str; 5] = ["except", "send", "send_text", "send_bytes", "close"];
@@ -54,8 +55,9 @@ pub(super) fn read(entries: &[Entry], has_upstream: bool, reader: &mut Reader<'_
     let on_connect =
         reader.table(entries, "on_connect", "[route.on_connect]\nreply = { welcome = \"{{ user.username }}\" }");
     let on_connect = on_connect.map(|table| {
-        reader.names(table, "route.on_connect", &CONNECT_NAMES);
-        action(table, "route.on_connect", reader)
+        let table = without_frame(table.to_vec(), "on_connect", reader);
+        reader.names(&table, "route.on_connect", &CONNECT_NAMES);
+        action(&table, "route.on_connect", reader)
     });
     let on_disconnect =
         reader.table(entries, "on_disconnect", "[route.on_disconnect]\ngroup_send = \"chat_{{ room }}\"");
@@ -192,8 +194,28 @@ fn disconnect(table: &[Entry], reader: &mut Reader<'_>) -> DeclaredAction {
         let sentence = format!("`{TABLE}.{}`: the client is gone, so nothing can be sent to it", entry.name);
         reader.report(entry.line, Code::Route, &sentence, "[route.on_disconnect]\ngroup_send = \"chat_{{ room }}\"");
     }
+    let rest = without_frame(rest, "on_disconnect", reader);
     reader.names(&rest, TABLE, &DISCONNECT_NAMES);
     action(&rest, TABLE, reader)
+}
+
+/// Reports what only a rule for frames may say; the rest.
+fn without_frame(entries: Vec<Entry>, name: &str, reader: &mut Reader<'_>) -> Vec<Entry> {
+    let (of_frame, rest): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| OF_FRAMES.contains(&entry.name.as_str()));
+    for entry in of_frame {
+        let what = &entry.name;
+        let sentence = format!(
+            "there is no setting `route.{name}.{what}`: `{what}` is about frames, and this is done without one"
+        );
+        let mend = match (what.as_str(), name) {
+            ("ask", "on_connect") => "[route.ask]\nurl = \"/sockets/room/\"        # asked at connect by itself",
+            ("ask", _) => "[route.ask]\nurl = \"/sockets/room/\"\non = [\"connect\", \"disconnect\"]",
+            _ => "",
+        };
+        reader.report(entry.line, Code::UnknownKey, &sentence, mend);
+    }
+    rest
 }
 
 /// What is done for a frame, at connect or at disconnect.
@@ -223,6 +245,9 @@ fn action(entries: &[Entry], table: &str, reader: &mut Reader<'_>) -> DeclaredAc
             let event = entry.node.to_json();
             let problem = match event.get("type") {
                 None if event.is_object() => Some("an `event` needs a `type`, by which its receiver finds the handler"),
+                Some(Value::String(kind)) if !is_valid_event_type(kind) => Some(
+                    "the `type` of an `event` is not empty and begins with no underscore and no dot: every consumer refuses it",
+                ),
                 Some(kind) if !kind.is_string() => Some("the `type` of an `event` is text"),
                 _ if !event.is_object() => Some("an `event` is a table, and has a `type`"),
                 _ => None,

@@ -190,6 +190,18 @@ fn what_a_route_cannot_be_is_told_once_with_its_line_and_what_mends_it() {
         ),
         ("[route.receive]\ngroup_send = \"a\"\nevent = { a = 1 }", "E060 3: an `event` needs a `type`, by which"),
         ("[route.receive]\ngroup_send = \"a\"\nevent = { type = 1 }", "E060 3: the `type` of an `event` is text\n"),
+        (
+            "[route.receive]\ngroup_send = \"a\"\nevent = { type = \"_{{ user.id }}\" }",
+            "E060 3: the `type` of an `event` is not empty and begins with no underscore",
+        ),
+        (
+            "[route.on_connect]\ngroup_send = \"a\"\nevent = { type = \".a\" }",
+            "E060 3: the `type` of an `event` is not empty",
+        ),
+        (
+            "[route.on_disconnect]\nchannel_send = \"a\"\nevent = { type = \"\" }",
+            "E060 3: the `type` of an `event` is not empty",
+        ),
         ("[route.receive]\ngroup_send = \"a\"\nevent = \"a\"", "E060 3: an `event` is a table, and has a `type`\n"),
         (
             "[route.receive]\nchannel_send = \"a b\"\nevent = { type = \"a\" }",
@@ -205,7 +217,19 @@ fn what_a_route_cannot_be_is_told_once_with_its_line_and_what_mends_it() {
             "E002 2: there is no setting `route.receive.close.why`\n",
         ),
         ("[route.on_disconnect]\nreply = 1", "E060 2: `route.on_disconnect.reply`: the client is gone"),
-        ("[route.on_connect]\nask = true", "E002 2: there is no setting `route.on_connect.ask`\n"),
+        (
+            "[route.on_connect]\nask = true",
+            "E002 2: there is no setting `route.on_connect.ask`: `ask` is about frames, and this is done without one\n    \
+             [route.ask]\n",
+        ),
+        (
+            "[route.on_connect]\nwhen = { a = 1 }",
+            "E002 2: there is no setting `route.on_connect.when`: `when` is about frames",
+        ),
+        (
+            "[route.on_disconnect]\nframe = \"text\"",
+            "E002 2: there is no setting `route.on_disconnect.frame`: `frame` is about frames",
+        ),
         (
             "[route.events.chat.message]\nsend = 1",
             "E060 1: a type with a dot stands in quotes: `chat.message`\n    [route.events.\"chat.message\"]\n",
@@ -244,4 +268,19 @@ fn all_problems_of_a_route_are_told_at_once() {
         "groups = [\"a b\"]\non_error = 1\n[route.receive]\nask = true\nclose = 1\n[route.events.\"a\"]\nexcept = 1",
     );
     assert_eq!(said.lines().filter(|line| line.starts_with('E')).count(), 5, "{said}");
+}
+
+#[test]
+fn what_signs_questions_is_there_before_anything_is_opened() {
+    let route = "\n[route.ask]\nurl = \"http://h/\"\n\n[[route]]\npath = \"ws/b/\"\n[route.ask]\nurl = \"http://h/\"\n";
+    let mend = "\n    [ask]\n    key = \"...\"        # the `secret` of the view's salted_hmac";
+    let said = problems(&toml(&format!("{ENOUGH}{route}[ask]\nkey = \"\"\n")));
+    let empty = "E004 sluicegate.toml:25: `ask.key` is empty, and signs nothing; without it SECRET_KEY does";
+    assert_eq!(said, format!("{empty}{mend}"));
+    // As where tokens are checked by a public key, or nobody issues tickets here.
+    let without = ENOUGH.replace("secret_key", "#");
+    let said = problems(&toml(&format!("{without}{route}")));
+    let none = "this route asks a view, and there is neither a SECRET_KEY nor [ask] key to sign it with";
+    assert_eq!(said, format!("E060 sluicegate.toml:14: {none}{mend}"));
+    assert_eq!(problems(&toml(&format!("{without}{route}[ask]\nkey = \"its-own\"\n"))), "");
 }
