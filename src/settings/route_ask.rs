@@ -28,7 +28,6 @@ pub(super) fn settings(layers: &mut Layers, needed_by: Option<&Origin>) -> AskSe
     let text = |path| layers.values.text(path);
     let key = text("ask.key").or_else(|| text("secret_key")).filter(|key| !key.is_empty()).map(Secret::new);
     let problem = match (&key, needed_by) {
-        (Some(_), _) => None,
         (None, _) if text("ask.key").is_some() => {
             let sentence = "`ask.key` is empty, and signs nothing; without it SECRET_KEY does";
             Some(Problem::new(Code::BadValue, sentence).at(layers.values.origin("ask.key")))
@@ -37,7 +36,7 @@ pub(super) fn settings(layers: &mut Layers, needed_by: Option<&Origin>) -> AskSe
             let sentence = "this route asks a view, and there is neither a SECRET_KEY nor [ask] key to sign it with";
             Some(Problem::new(Code::Route, sentence).at(route))
         }
-        (None, None) => None,
+        _ => None,
     };
     layers.problems.extend(problem.map(|problem| problem.mend(MEND_KEY)));
     AskSettings { key, max_open: super::websocket::size(&layers.values, "ask.max_open", default.max_open) }
