@@ -21,7 +21,7 @@ pub use connection::{Close, Connection};
 pub(crate) use connection::{ConnectionState, Outlet, RouteContext};
 #[cfg(any(test, feature = "internals"))]
 pub(crate) use declared::Declared;
-pub(crate) use declared::compile;
+pub(crate) use declared::{Table as DeclaredTable, compile, problems as declared_problems};
 pub use error::ConsumerError;
 pub(crate) use error::{Failure, Panicked, guarded};
 pub(crate) use options::{

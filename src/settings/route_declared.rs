@@ -13,7 +13,7 @@ use crate::{
     channel_layer::{is_valid_channel_name, is_valid_event_type, is_valid_group_name},
     consumer::{
         Close, DeclaredAction, DeclaredClose, DeclaredEvent, DeclaredOptions, DeclaredOutput, DeclaredReceive,
-        FrameKind, OnError,
+        DeclaredTable, FrameKind, OnError,
     },
 };
 
@@ -85,6 +85,27 @@ pub(super) fn read(entries: &[Entry], has_upstream: bool, reader: &mut Reader<'_
         );
     }
     options
+}
+
+/// The line on which a table of a route begins.
+pub(super) fn line(table: &DeclaredTable, entries: &[Entry]) -> Option<usize> {
+    let of = |name| find(entries, name);
+    match table {
+        DeclaredTable::Groups => of("groups").map(|entry| entry.line),
+        DeclaredTable::Connect => of("on_connect").map(|entry| entry.line),
+        DeclaredTable::Disconnect => of("on_disconnect").map(|entry| entry.line),
+        DeclaredTable::Event(name) => match &of("events")?.node.value {
+            NodeValue::Table(events) => find(events, name).map(|entry| entry.line),
+            NodeValue::Leaf(_) | NodeValue::List(_) => None,
+        },
+        DeclaredTable::Receive(index) => match of("receive").map(|entry| (&entry.node.value, entry.line))? {
+            (NodeValue::List(rules), _) => {
+                let mut tables = rules.iter().filter(|rule| matches!(rule.value, NodeValue::Table(_)));
+                tables.nth(*index).map(|rule| rule.line)
+            }
+            (_, line) => Some(line),
+        },
+    }
 }
 
 fn groups(entries: &[Entry], reader: &mut Reader<'_>) -> Vec<String> {

@@ -13,7 +13,7 @@ use super::{
     toml_file::{Entry, Node, NodeValue},
 };
 use crate::{
-    consumer::{DeclaredOptions, OutboxOptions, RouteKind, RouteOptions, RoutePattern, SlowClient, compile},
+    consumer::{DeclaredOptions, OutboxOptions, RouteKind, RouteOptions, RoutePattern, SlowClient, declared_problems},
     websocket::Route,
 };
 
@@ -58,7 +58,7 @@ fn route(
         route_declared::read(entries, around.upstream.is_stated, reader)
     };
     let pattern = pattern(entries, origin, reader)?;
-    check(&pattern, &declared, origin, reader);
+    check(&pattern, &declared, entries, origin, reader);
     let proxy = route_proxy::read(entries, &pattern, reader.file, around, reader.layers);
     if is_proxied {
         let matches = route_proxy::matches(&pattern, around);
@@ -105,7 +105,13 @@ fn outbox(entries: &[Entry], reader: &mut Reader<'_>) -> OutboxOptions {
 }
 
 /// Compiles the pattern and the templates, as the start will do again.
-fn check(pattern: &RoutePattern, declared: &DeclaredOptions, origin: &Origin, reader: &mut Reader<'_>) {
+fn check(
+    pattern: &RoutePattern,
+    declared: &DeclaredOptions,
+    entries: &[Entry],
+    origin: &Origin,
+    reader: &mut Reader<'_>,
+) {
     let (RoutePattern::Path(text) | RoutePattern::Regex(text)) = pattern;
     let rest = match pattern {
         RoutePattern::Path(path) => path.strip_prefix('/').map(str::to_owned),
@@ -120,11 +126,14 @@ fn check(pattern: &RoutePattern, declared: &DeclaredOptions, origin: &Origin, re
         let mend = format!("[[route]]\n{name} = {}", toml::Value::from(rest));
         reader.layers.problems.push(Problem::new(Code::Route, sentence).at(origin).mend(mend));
     }
-    let sentences = match Route::compile(pattern) {
-        Ok(route) => compile(text, route.names(), declared).err().unwrap_or_default(),
-        Err(sentence) => vec![sentence],
+    let route = match Route::compile(pattern) {
+        Ok(route) => route,
+        Err(sentence) => return reader.layers.problems.push(Problem::new(Code::Route, sentence).at(origin)),
     };
-    for sentence in sentences {
-        reader.layers.problems.push(Problem::new(Code::Route, sentence).at(origin));
+    for (table, sentence) in declared_problems(text, route.names(), declared) {
+        match route_declared::line(&table, entries) {
+            Some(line) => reader.report(line, Code::Route, &sentence, ""),
+            None => reader.layers.problems.push(Problem::new(Code::Route, sentence).at(origin)),
+        }
     }
 }

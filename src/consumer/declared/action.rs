@@ -41,16 +41,16 @@ impl Action {
     pub(super) fn compile(action: &DeclaredAction, place: Place, compiler: &mut Compiler<'_>) -> Self {
         let is_sent = action.group_send.is_some() || action.channel_send.is_some();
         match &action.event {
-            None if is_sent => compiler.problems.push("group_send and channel_send need an `event`".to_owned()),
+            None if is_sent => compiler.problem("group_send and channel_send need an `event`"),
             Some(_) if !is_sent => {
-                compiler.problems.push("an `event` goes nowhere without group_send or channel_send".to_owned());
+                compiler.problem("an `event` goes nowhere without group_send or channel_send");
             }
             Some(serde_json::Value::Object(event)) if !event.contains_key("type") => {
                 let sentence = "an `event` needs a `type`, by which its receiver finds the handler";
-                compiler.problems.push(sentence.to_owned());
+                compiler.problem(sentence);
             }
             Some(serde_json::Value::Object(_) | serde_json::Value::String(_)) | None => {}
-            Some(_) => compiler.problems.push("an `event` is a table".to_owned()),
+            Some(_) => compiler.problem("an `event` is a table"),
         }
         let group = action.group_send.as_deref().map(|group| compiler.name(group, place));
         let channel = action.channel_send.as_deref().map(|channel| compiler.name(channel, place));

@@ -6,15 +6,37 @@ use super::{
 };
 use crate::consumer::{Close, DeclaredClose};
 
+/// What of a route a text stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Table {
+    Groups,
+    Connect,
+    /// The rule of this place among all.
+    Receive(usize),
+    /// The event of this type, as written.
+    Event(String),
+    Disconnect,
+}
+
 /// Compiles the texts of one route, and checks their names.
 pub(super) struct Compiler<'a> {
+    /// What is being compiled.
+    pub(super) table: Table,
     pub(super) templates: Templates,
     pub(super) captures: &'a [String],
     pub(super) has_ask: bool,
-    pub(super) problems: Vec<String>,
+    pub(super) problems: Vec<(Table, String)>,
 }
 
 impl Compiler<'_> {
+    /// Something is wrong with what is being compiled.
+    pub(super) fn problem(&mut self, sentence: impl Into<String>) {
+        let problem = (self.table.clone(), sentence.into());
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
     pub(super) fn json(&mut self, json: &serde_json::Value, place: Place) -> Template {
         self.checked(place, |templates, known, problems| templates.json(json, known, problems))
     }
@@ -33,7 +55,7 @@ impl Compiler<'_> {
         let close = close?;
         let compiled = Close::new(close.code, close.reason.as_str());
         if compiled.is_none() {
-            self.problems.push(format!(
+            self.problem(format!(
                 "a socket cannot be closed with code {} and a reason of {} bytes: codes are 1000 to 1003, 1007 to 1014 and 3000 \
                  to 4999, and a reason has at most 123 bytes",
                 close.code,
@@ -49,12 +71,13 @@ impl Compiler<'_> {
         compile: impl FnOnce(&mut Templates, &[&str], &mut Vec<String>) -> Template,
     ) -> Template {
         let known: Vec<&str> = self.captures.iter().map(String::as_str).chain(place.names(self.has_ask)).collect();
-        let template = compile(&mut self.templates, &known, &mut self.problems);
+        let mut problems = Vec::new();
+        let template = compile(&mut self.templates, &known, &mut problems);
         for name in template.reads.iter().filter(|name| !known.contains(&name.as_str())) {
-            let problem = place.unknown(name, &known);
-            if !self.problems.contains(&problem) {
-                self.problems.push(problem);
-            }
+            problems.push(place.unknown(name, &known));
+        }
+        for sentence in problems {
+            self.problem(sentence);
         }
         template
     }

@@ -14,7 +14,7 @@ use minijinja::value::Value as Jinja;
 use super::{
     Declared, MAX_DEPTH,
     action::send,
-    compiler::Compiler,
+    compiler::{Compiler, Table},
     failure::{Failure, TypeName},
     given::{Cause, Given},
     output::Output,
@@ -95,15 +95,14 @@ impl Events {
         let mut rules = Vec::new();
         for event in events {
             let name = &event.event_type;
+            compiler.table = Table::Event(name.clone());
             match handler_name(name) {
                 Ok(handler) if is_valid_event_type(name) => {
                     if by_handler.insert(handler, rules.len()).is_some() {
-                        compiler
-                            .problems
-                            .push(format!("events {name:?} is there twice: `.` and `_` of a type are one to Channels"));
+                        compiler.problem(format!("events {name:?} is there twice: `.` and `_` of a type are one to Channels"));
                     }
                 }
-                _ => compiler.problems.push(format!(
+                _ => compiler.problem(format!(
                     "events {name:?} would never come: Channels refuses types that are empty or begin with an underscore"
                 )),
             }

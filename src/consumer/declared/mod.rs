@@ -26,10 +26,11 @@ mod values;
 
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
-use super::{Application, Consumer, DeclaredOptions, OnError};
+use super::{Application, Consumer, DeclaredOptions, DeclaredReceive, OnError};
 use crate::{channel_layer::is_valid_group_name, python::Value, reason::Reason};
 use action::Action;
 use compiler::Compiler;
+pub(crate) use compiler::Table;
 use consumer::DeclaredConsumer;
 use events::Events;
 use failure::Failures;
@@ -67,16 +68,33 @@ pub(crate) struct Declared {
 ///
 /// A sentence for each text that is no template, each name that a template cannot know, and what else cannot be.
 pub(crate) fn compile(route: &str, captures: &[String], options: &DeclaredOptions) -> Result<Declared, Vec<String>> {
+    try_compile(route, captures, options)
+        .map_err(|problems| problems.into_iter().map(|(_, sentence)| sentence).collect())
+}
+
+/// What [`compile`] would say, each sentence with the table that it is about.
+pub(crate) fn problems(route: &str, captures: &[String], options: &DeclaredOptions) -> Vec<(Table, String)> {
+    try_compile(route, captures, options).err().unwrap_or_default()
+}
+
+fn try_compile(route: &str, captures: &[String], options: &DeclaredOptions) -> Result<Declared, Vec<(Table, String)>> {
     let has_ask = options.ask.is_some();
-    let mut compiler = Compiler { templates: Templates::new(), captures, has_ask, problems: Vec::new() };
+    let mut compiler =
+        Compiler { table: Table::Groups, templates: Templates::new(), captures, has_ask, problems: Vec::new() };
     let groups: Vec<_> = options.groups.iter().map(|group| compiler.name(group, Place::Groups)).collect();
+    compiler.table = Table::Connect;
     let on_connect = options.on_connect.as_ref().map(|action| Action::compile(action, Place::Connect, &mut compiler));
-    let rules: Vec<_> = options.receive.iter().map(|rule| Rule::compile(rule, &mut compiler)).collect();
+    let rule = |(index, rule): (usize, &DeclaredReceive)| {
+        compiler.table = Table::Receive(index);
+        Rule::compile(rule, &mut compiler)
+    };
+    let rules: Vec<_> = options.receive.iter().enumerate().map(rule).collect();
     let events = Events::compile(&options.events, &mut compiler);
+    compiler.table = Table::Disconnect;
     let on_disconnect =
         options.on_disconnect.as_ref().map(|action| Action::compile(action, Place::Disconnect, &mut compiler));
     if options.on_disconnect.as_ref().is_some_and(|action| action.reply.is_some() || action.close.is_some()) {
-        compiler.problems.push("on_disconnect cannot reply or close: the client is gone".to_owned());
+        compiler.problem("on_disconnect cannot reply or close: the client is gone");
     }
     let Compiler { templates, problems, .. } = compiler;
     if !problems.is_empty() {

@@ -18,10 +18,10 @@ pub(super) struct Rule {
 impl Rule {
     pub(super) fn compile(rule: &DeclaredReceive, compiler: &mut Compiler<'_>) -> Self {
         if rule.ask && !compiler.has_ask {
-            compiler.problems.push("`ask = true` needs a `[route.ask]` to ask".to_owned());
+            compiler.problem("`ask = true` needs a `[route.ask]` to ask");
         }
         if rule.frame == FrameKind::Binary && !rule.when.is_empty() {
-            compiler.problems.push("`when` looks into JSON, which no binary frame is".to_owned());
+            compiler.problem("`when` looks into JSON, which no binary frame is");
         }
         let place = Place::Receive;
         Self {

@@ -106,9 +106,13 @@ fn a_route_is_a_path_or_a_regex_with_templates_that_compile() {
     assert_eq!(route("[[route]]\n"), format!("E060 sluicegate.toml:14: a route needs a path or a regex{mend}"));
     let both = route("[[route]]\npath = \"a\"\nregex = \"b\"");
     assert_eq!(both, format!("E060 sluicegate.toml:14: a route has a path or a regex, not both{mend}"));
-    for bad in ["path = \"<wrong:x>/\"", "regex = \"(\"", "path = \"a\"\nreceive = { reply = \"{{ nothing }}\" }"] {
+    for (bad, line) in [
+        ("path = \"<wrong:x>/\"", 14),
+        ("regex = \"(\"", 14),
+        ("path = \"a\"\nreceive = { reply = \"{{ nothing }}\" }", 16),
+    ] {
         let said = route(&format!("[[route]]\n{bad}"));
-        assert!(said.starts_with("E060 sluicegate.toml:14: "), "{said}");
+        assert!(said.starts_with(&format!("E060 sluicegate.toml:{line}: ")), "{said}");
     }
     assert_eq!(
         route("[[route]]\npath = \"/ws/lead/\""),

@@ -284,3 +284,37 @@ fn what_signs_questions_is_there_before_anything_is_opened() {
     assert_eq!(said, format!("E060 sluicegate.toml:14: {none}{mend}"));
     assert_eq!(problems(&toml(&format!("{without}{route}[ask]\nkey = \"its-own\"\n"))), "");
 }
+
+#[test]
+fn what_is_wrong_with_a_template_is_told_with_the_line_of_its_table() {
+    let unknown = |of: &str| format!("templates of `{of}` know no `zzz`");
+    let wrong = "channel_layer = \"{{ zzz }}\"";
+    let said = said(&format!(
+        "groups = [\"{{{{ zzz }}}}\"]\n\
+         [[route.receive]]\nreply = 1\n\
+         [[route.receive]]\nreply = {{ {wrong} }}\n\
+         [[route.receive]]\nreply = {{ {wrong} }}\n\
+         [route.on_connect]\nreply = {{ {wrong} }}\n\
+         [route.on_disconnect]\ngroup_send = \"a\"\nevent = {{ type = \"a\", {wrong} }}\n\
+         [route.events.\"a.b\"]\nsend = {{ {wrong} }}\n\
+         [route.events.a_b]\nsend = \"{{{{ 1 + }}}}\"\n\
+         [route.events.\"_c\"]\nsend = 1"
+    ));
+    let mut lines: Vec<_> = said.lines().map(|line| line.split_once(": ").unwrap()).collect();
+    lines.sort_by_key(|(place, _)| place.trim_start_matches("E060 ").parse::<usize>().unwrap());
+    let expected = [
+        ("E060 1", unknown("groups")),
+        ("E060 4", unknown("receive")),
+        ("E060 6", unknown("receive")),
+        ("E060 8", unknown("on_connect")),
+        ("E060 10", unknown("on_disconnect")),
+        ("E060 13", unknown("events")),
+        ("E060 15", "events \"a_b\" is there twice".to_owned()),
+        ("E060 15", "\"{{ 1 + }}\" is no template".to_owned()),
+        ("E060 17", "events \"_c\" would never come".to_owned()),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{said}");
+    for ((place, sentence), (line, start)) in lines.iter().zip(&expected) {
+        assert!(place == line && sentence.starts_with(start), "{place}: {sentence}\n{line}: {start}");
+    }
+}
