@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::Shared;
+use super::{Host, Shared};
 use crate::{
     channel_layer::{ChannelLayerError, message::Message, serializer::Undecodable},
     redis::Published,
@@ -24,11 +24,7 @@ pub(super) async fn run(shared: Arc<Shared>, index: usize) {
             Ok(mut published) => {
                 pause = FIRST_PAUSE;
                 host.is_up.store(true, Ordering::Release);
-                let error = tokio::select! {
-                    // Ends with the connection.
-                    () = receive(&shared, &mut published) => "the connection was lost",
-                    () = host.is_dead.notified() => "a message that was published did not come",
-                };
+                let error = receive(&shared, host, &mut published).await;
                 host.is_up.store(false, Ordering::Release);
                 shared.inbox.tally.outages.add(1);
                 error.to_owned()
@@ -57,16 +53,23 @@ async fn open(shared: &Shared, index: usize) -> Result<Published, ChannelLayerEr
     Ok(published)
 }
 
-async fn receive(shared: &Shared, published: &mut Published) {
-    while let Some((name, bytes)) = published.next().await {
-        shared.receive(&name, &bytes);
+/// Hands on what is published, until the connection ends; why it has. Only the waiting is cut off by that, never the
+/// handing over of what has come.
+async fn receive(shared: &Shared, host: &Host, published: &mut Published) -> &'static str {
+    loop {
+        let next = tokio::select! {
+            next = published.next() => next,
+            () = host.is_dead.notified() => return "a message that was published did not come",
+        };
+        let Some((name, bytes)) = next else { return "the connection was lost" };
+        shared.receive(&name, &bytes).await;
         // Others want to run, too.
         tokio::task::consume_budget().await;
     }
 }
 
 impl Shared {
-    fn receive(&self, name: &[u8], bytes: &[u8]) {
+    async fn receive(&self, name: &[u8], bytes: &[u8]) {
         let tally = &self.inbox.tally;
         let Ok(name) = std::str::from_utf8(name) else { return tally.unknown.add(1) };
         let message = match self.serializer.deserialize(bytes, 0) {
@@ -76,9 +79,9 @@ impl Shared {
         };
         let group = name.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix("__group__"));
         match group.map(|group| self.inbox.group(group)) {
-            Some(Some(group)) => self.inbox.deliver_to(&group, &message),
+            Some(Some(group)) => self.inbox.deliver_to_in_turns(&group, &message).await,
             // A group that was left a moment ago, or a channel.
-            Some(None) | None => self.inbox.deliver(&[name.to_owned()], &[], &message),
+            Some(None) | None => self.inbox.deliver_in_turns(&[name.to_owned()], &[], &message).await,
         }
     }
 }
