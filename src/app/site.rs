@@ -118,10 +118,11 @@ impl Parts {
         let ssl_header = settings.http.secure_proxy_ssl_header.as_ref().map(|(name, _)| name.as_str());
         let forwarding = Arc::new(Forwarding::new(settings.server.limits.trusted_proxies.clone(), ssl_header));
         let ask_paths = OwnPaths::new(&settings.routes);
+        let register = register(self.farewells.as_deref(), settings.channel_layer.as_ref(), &settings.routes)?;
         let asked = AskParts {
             upstream: upstream.clone(),
             layer: self.layer.clone(),
-            register: register(self.farewells.as_deref(), settings.channel_layer.as_ref(), &settings.routes)?,
+            register: register.clone(),
             farewells: self.farewells.unwrap_or_default(),
         };
         let parts = WebSocketParts {
@@ -147,6 +148,9 @@ impl Parts {
             forwarding,
             health_path_prefix: settings.server.health_path_prefix,
         })?;
+        if let Some(register) = register {
+            register.take_part();
+        }
         Ok(Site { http: router(http), websocket: Arc::new(websocket) })
     }
 }

@@ -5,7 +5,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -51,6 +54,7 @@ pub(crate) struct Register {
     is_closed: watch::Sender<bool>,
     /// Those that take part in it, by their URLs: no other URL is posted to, whatever Redis says.
     views: Mutex<HashMap<String, Weak<Ask>>>,
+    takes_part: AtomicBool,
 }
 
 struct State {
@@ -72,7 +76,8 @@ impl State {
 }
 
 impl Register {
-    /// In the Redis of the layer that `options` describe, from now on. `None` where it has none.
+    /// In the Redis of the layer that `options` describe, from now on; its lease is renewed once it
+    /// [takes part](Self::take_part). `None` where it has none.
     ///
     /// # Errors
     ///
@@ -90,10 +95,17 @@ impl Register {
             writing: tokio::sync::Mutex::default(),
             is_closed: watch::Sender::new(false),
             views: Mutex::default(),
+            takes_part: AtomicBool::new(false),
         });
         tokio::spawn(write(Arc::downgrade(&register)));
-        tokio::spawn(renew(Arc::downgrade(&register)));
         Ok(Some(register))
+    }
+
+    /// Takes over what others left behind, from now on: all views are there that are to be told.
+    pub(crate) fn take_part(self: &Arc<Self>) {
+        if !self.takes_part.swap(true, Ordering::Relaxed) {
+            tokio::spawn(renew(Arc::downgrade(self)));
+        }
     }
 
     /// A view that can be told of what others leave behind.

@@ -23,8 +23,10 @@ fn keys(layer: &ChannelLayerOptions) -> String {
 fn process(layer: &ChannelLayerOptions, view: &FakeView) -> (Arc<Farewells>, Arc<Ask>) {
     let farewells = Arc::new(Farewells::default());
     let register = farewells.register(layer).unwrap();
-    let parts = AskParts { farewells: Arc::clone(&farewells), register, ..AskParts::default() };
-    (farewells, ask_with(&options(url(view.port)), &settings(), parts))
+    let parts = AskParts { farewells: Arc::clone(&farewells), register: register.clone(), ..AskParts::default() };
+    let ask = ask_with(&options(url(view.port)), &settings(), parts);
+    register.unwrap().take_part();
+    (farewells, ask)
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
