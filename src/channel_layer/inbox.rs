@@ -11,13 +11,6 @@ use tokio::sync::Notify;
 
 use super::{Sink, counters::Tally, message::Message, naming::Naming};
 
-/// A channel, and where its messages go.
-type Member = (u128, Arc<dyn Sink>);
-
-/// How many channels get a message before the first of them handle it: what they touch is then still in the caches, and
-/// they do not all wait for the last one to be told.
-const TURN: usize = 128;
-
 /// One table for a layer. It is in memory alone: what Redis has to know of it is the layer's affair.
 pub(super) struct Inbox {
     pub(super) naming: Naming,
@@ -230,30 +223,7 @@ impl Inbox {
     /// A channel that is named and is also in a group that is named gets one copy. A name twice is two copies, as with
     /// channels_redis.
     pub(super) fn deliver(&self, names: &[String], before: &[String], message: &Arc<Message>) {
-        self.hand_over(&self.recipients(names, before, message), message);
-    }
-
-    /// As [`deliver`](Self::deliver), in turns with what the channels do with the message. Not to be dropped before its end.
-    pub(super) async fn deliver_in_turns(&self, names: &[String], before: &[String], message: &Arc<Message>) {
-        self.take_turns(&self.recipients(names, before, message), message).await;
-    }
-
-    /// Hands `message` to all members of `group`.
-    pub(super) fn deliver_to(&self, group: &Group, message: &Arc<Message>) {
-        self.tally.received.add(1);
-        self.hand_over(&group.members(), message);
-    }
-
-    /// As [`deliver_to`](Self::deliver_to), in turns with what the members do with the message. Not to be dropped before
-    /// its end.
-    pub(super) async fn deliver_to_in_turns(&self, group: &Group, message: &Arc<Message>) {
-        self.tally.received.add(1);
-        self.take_turns(&group.members(), message).await;
-    }
-
-    /// Who gets `message`. Those that are the layer's own have got it.
-    fn recipients(&self, names: &[String], before: &[String], message: &Arc<Message>) -> Vec<Member> {
-        let (found, earlier);
+        let (mut found, earlier);
         {
             let table = lock(&self.table);
             found = table.find(names, &self.naming);
@@ -263,7 +233,7 @@ impl Inbox {
             probe.deliver(message);
         }
         if !names.is_empty() && found.probes.len() == names.len() {
-            return Vec::new();
+            return;
         }
         self.tally.received.add(1);
         // A message that names nobody is for nobody, too.
@@ -271,37 +241,32 @@ impl Inbox {
         let mut seen: HashSet<u128> = earlier.channels.iter().map(|(id, _)| *id).collect();
         if found.groups.len() + earlier.groups.len() + seen.len() <= 1 {
             // The usual case: the members of one group are all different.
-            let of_groups = found.groups.iter().chain(&earlier.groups);
-            let is_member = |id| of_groups.clone().any(|group| group.has(id));
-            let channels: Vec<_> = found.channels.into_iter().filter(|(id, _)| !is_member(*id)).collect();
-            let mut recipients = found.groups.first().map(|group| group.members()).unwrap_or_default();
-            recipients.extend(channels);
-            return recipients;
+            found.channels.retain(|(id, _)| !found.groups.iter().chain(&earlier.groups).any(|group| group.has(*id)));
+            for group in &found.groups {
+                self.hand_over(group.members().into_iter(), message);
+            }
+        } else {
+            for group in &earlier.groups {
+                seen.extend(group.channels());
+            }
+            for group in &found.groups {
+                self.hand_over(group.members().into_iter().filter(|(id, _)| seen.insert(*id)), message);
+            }
+            found.channels.retain(|(id, _)| !seen.contains(id));
         }
-        for group in &earlier.groups {
-            seen.extend(group.channels());
-        }
-        let mut recipients = Vec::new();
-        for group in &found.groups {
-            recipients.extend(group.members().into_iter().filter(|(id, _)| seen.insert(*id)));
-        }
-        recipients.extend(found.channels.into_iter().filter(|(id, _)| !seen.contains(id)));
-        recipients
+        self.hand_over(found.channels.into_iter(), message);
     }
 
-    async fn take_turns(&self, recipients: &[Member], message: &Arc<Message>) {
-        for (index, turn) in recipients.chunks(TURN).enumerate() {
-            if index > 0 {
-                tokio::task::yield_now().await;
-            }
-            self.hand_over(turn, message);
-        }
+    /// Hands `message` to all members of `group`.
+    pub(super) fn deliver_to(&self, group: &Group, message: &Arc<Message>) {
+        self.tally.received.add(1);
+        self.hand_over(group.members().into_iter(), message);
     }
 
     /// No lock is held here, so that a sink may call back.
-    fn hand_over(&self, recipients: &[Member], message: &Arc<Message>) {
+    fn hand_over(&self, sinks: impl Iterator<Item = (u128, Arc<dyn Sink>)>, message: &Arc<Message>) {
         let mut copies = 0;
-        for (_, sink) in recipients {
+        for (_, sink) in sinks {
             // A fault of one channel's must not end everybody's receiving.
             if panic::catch_unwind(AssertUnwindSafe(|| sink.deliver(message))).is_ok() {
                 copies += 1;
@@ -362,7 +327,7 @@ impl Group {
         lock(&self.members).keys().copied().collect()
     }
 
-    fn members(&self) -> Vec<Member> {
+    fn members(&self) -> Vec<(u128, Arc<dyn Sink>)> {
         lock(&self.members).iter().map(|(id, sink)| (*id, Arc::clone(sink))).collect()
     }
 }

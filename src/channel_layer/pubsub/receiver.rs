@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Host, Shared};
+use super::Shared;
 use crate::{
     channel_layer::{ChannelLayerError, message::Message, serializer::Undecodable},
     redis::Published,
@@ -24,7 +24,11 @@ pub(super) async fn run(shared: Arc<Shared>, index: usize) {
             Ok(mut published) => {
                 pause = FIRST_PAUSE;
                 host.is_up.store(true, Ordering::Release);
-                let error = receive(&shared, host, &mut published).await;
+                let error = tokio::select! {
+                    // Ends with the connection.
+                    () = receive(&shared, &mut published) => "the connection was lost",
+                    () = host.is_dead.notified() => "a message that was published did not come",
+                };
                 host.is_up.store(false, Ordering::Release);
                 shared.inbox.tally.outages.add(1);
                 error.to_owned()
@@ -53,23 +57,16 @@ async fn open(shared: &Shared, index: usize) -> Result<Published, ChannelLayerEr
     Ok(published)
 }
 
-/// Hands on what is published, until the connection ends; why it has. Only the waiting is cut off by that, never the
-/// handing over of what has come.
-async fn receive(shared: &Shared, host: &Host, published: &mut Published) -> &'static str {
-    loop {
-        let next = tokio::select! {
-            next = published.next() => next,
-            () = host.is_dead.notified() => return "a message that was published did not come",
-        };
-        let Some((name, bytes)) = next else { return "the connection was lost" };
-        shared.receive(&name, &bytes).await;
+async fn receive(shared: &Shared, published: &mut Published) {
+    while let Some((name, bytes)) = published.next().await {
+        shared.receive(&name, &bytes);
         // Others want to run, too.
         tokio::task::consume_budget().await;
     }
 }
 
 impl Shared {
-    async fn receive(&self, name: &[u8], bytes: &[u8]) {
+    fn receive(&self, name: &[u8], bytes: &[u8]) {
         let tally = &self.inbox.tally;
         let Ok(name) = std::str::from_utf8(name) else { return tally.unknown.add(1) };
         let message = match self.serializer.deserialize(bytes, 0) {
@@ -79,9 +76,9 @@ impl Shared {
         };
         let group = name.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix("__group__"));
         match group.map(|group| self.inbox.group(group)) {
-            Some(Some(group)) => self.inbox.deliver_to_in_turns(&group, &message).await,
+            Some(Some(group)) => self.inbox.deliver_to(&group, &message),
             // A group that was left a moment ago, or a channel.
-            Some(None) | None => self.inbox.deliver_in_turns(&[name.to_owned()], &[], &message).await,
+            Some(None) | None => self.inbox.deliver(&[name.to_owned()], &[], &message),
         }
     }
 }

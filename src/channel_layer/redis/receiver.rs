@@ -5,7 +5,6 @@
 //! popped for it would be gone; what comes along with that message is taken in batches.
 
 use std::{
-    convert::Infallible,
     sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -13,14 +12,14 @@ use std::{
 use redis::{FromRedisValue, cmd};
 
 use super::{
-    Host, Shared,
+    Shared,
     companions::Companions,
     scripts::{BACKUP, DRAIN},
     seen::Seen,
 };
 use crate::{
     channel_layer::{message::Message, serializer::Undecodable, value::Value},
-    redis::Dedicated,
+    redis::{Dedicated, RedisError},
 };
 
 /// Messages in one batch.
@@ -48,7 +47,11 @@ pub(super) async fn run(shared: Arc<Shared>, index: usize) {
                     pause = FIRST_PAUSE;
                     host.is_up.store(true, Ordering::Release);
                     tracing::info!(redis.address = connection.address(), "receiving from the channel layer");
-                    let Err(error) = receive(&shared, host, &connection, &mut memory).await;
+                    let error = tokio::select! {
+                        // Ends with the connection.
+                        Err(error) = receive(&shared, &connection, &mut memory) => error.to_string(),
+                        () = host.is_dead.notified() => "a message that was sent on it did not come".to_owned(),
+                    };
                     host.is_up.store(false, Ordering::Release);
                     shared.inbox.tally.outages.add(1);
                     error
@@ -63,60 +66,34 @@ pub(super) async fn run(shared: Arc<Shared>, index: usize) {
     }
 }
 
-/// Asks Redis for messages, while the connection is not known to be dead. Only the waiting is cut off by that, never the
-/// handing over of what has come.
-async fn ask<T: FromRedisValue>(
-    host: &Host,
-    connection: &Dedicated,
-    command: &redis::Cmd,
-    name: &'static str,
-) -> Result<T, String> {
-    tokio::select! {
-        answer = connection.send(command, name) => answer.map_err(|error| error.to_string()),
-        () = host.is_dead.notified() => Err("a message that was sent on it did not come".to_owned()),
-    }
-}
-
 /// Hands on all messages that come, until the connection ends.
-async fn receive(
-    shared: &Shared,
-    host: &Host,
-    connection: &Dedicated,
-    memory: &mut Memory,
-) -> Result<Infallible, String> {
+async fn receive(shared: &Shared, connection: &Dedicated, memory: &mut Memory) -> Result<(), RedisError> {
     for queue in &shared.queues {
         // What was taken on the connection before, and may not have come.
-        let take = cmd("EVAL").arg(BACKUP).arg(1).arg(inflight(queue)).clone();
-        let backup: Flat = ask(host, connection, &take, "EVAL").await?;
-        shared.receive(backup, memory).await;
-        drain(shared, host, connection, queue, memory).await?;
+        let backup: Flat = connection.send(cmd("EVAL").arg(BACKUP).arg(1).arg(inflight(queue)), "EVAL").await?;
+        shared.receive(backup, memory);
+        drain(shared, connection, queue, memory).await?;
     }
     let mut wait = cmd("BZPOPMIN");
     wait.arg(&shared.queues).arg(0);
     loop {
-        let popped: Option<(String, Vec<u8>, f64)> = ask(host, connection, &wait, "BZPOPMIN").await?;
+        let popped: Option<(String, Vec<u8>, f64)> = connection.send(&wait, "BZPOPMIN").await?;
         let Some((queue, member, score)) = popped else { continue };
-        shared.receive(Flat(vec![(member, score)]), memory).await;
-        drain(shared, host, connection, &queue, memory).await?;
+        shared.receive(Flat(vec![(member, score)]), memory);
+        drain(shared, connection, &queue, memory).await?;
     }
 }
 
 /// Takes what waits in a queue.
-async fn drain(
-    shared: &Shared,
-    host: &Host,
-    connection: &Dedicated,
-    queue: &str,
-    memory: &mut Memory,
-) -> Result<(), String> {
+async fn drain(shared: &Shared, connection: &Dedicated, queue: &str, memory: &mut Memory) -> Result<(), RedisError> {
     let mut take = cmd("EVAL");
     take.arg(DRAIN).arg(2).arg(queue).arg(inflight(queue)).arg(BATCH).arg(shared.expiry);
     loop {
-        let batch: Flat = ask(host, connection, &take, "EVAL").await?;
+        let batch: Flat = connection.send(&take, "EVAL").await?;
         if batch.0.is_empty() {
             return Ok(());
         }
-        shared.receive(batch, memory).await;
+        shared.receive(batch, memory);
         // Others want to run, too.
         tokio::task::yield_now().await;
     }
@@ -140,7 +117,7 @@ impl FromRedisValue for Flat {
 }
 
 impl Shared {
-    async fn receive(&self, batch: Flat, memory: &mut Memory) {
+    fn receive(&self, batch: Flat, memory: &mut Memory) {
         let tally = &self.inbox.tally;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         for (member, score) in batch.0 {
@@ -153,7 +130,7 @@ impl Shared {
                     let (channels, message) =
                         (received.channels, Arc::new(Message::new(received.message, member.len())));
                     let before = self.before(&channels, message.value(), score, &mut memory.companions);
-                    self.inbox.deliver_in_turns(&channels, &before, &message).await;
+                    self.inbox.deliver(&channels, &before, &message);
                 }
                 Err(Undecodable::Expired) => tally.expired.add(1),
                 Err(Undecodable::Unreadable) => tally.add_undecodable(),
