@@ -17,8 +17,8 @@ use tokio::{
 use crate::{
     causes::with_causes,
     channel_layer::{
-        self, Channel, ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, InvalidOptions, LayerBackend,
-        Sink, Value,
+        self, Channel, ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, GroupSizes, InvalidOptions,
+        LayerBackend, Sink, Value,
     },
     consumer::ask::Farewells,
     settings::Settings,
@@ -205,6 +205,10 @@ impl ChannelLayer for ClosedWithItsUsers {
 
     async fn round_trip(&self) -> Result<(), ChannelLayerError> {
         self.layer.round_trip().await
+    }
+
+    fn groups(&self, most: usize) -> GroupSizes {
+        self.layer.groups(most)
     }
 
     fn counters(&self) -> Counters {

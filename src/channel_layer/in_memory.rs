@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, Sink,
+    ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, GroupSizes, Sink,
     capacity::Capacities,
     inbox::{Channel, Inbox, Reports},
     message::Message,
@@ -150,6 +150,10 @@ impl ChannelLayer for InMemoryChannelLayer {
 
     async fn round_trip(&self) -> Result<(), ChannelLayerError> {
         Ok(())
+    }
+
+    fn groups(&self, most: usize) -> GroupSizes {
+        self.inbox.group_sizes(most)
     }
 
     fn counters(&self) -> Counters {

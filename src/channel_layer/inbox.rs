@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Sink, counters::Tally, message::Message, naming::Naming};
+use super::{GroupSizes, Sink, counters::Tally, message::Message, naming::Naming};
 
 /// One table for a layer. It is in memory alone: what Redis has to know of it is the layer's affair.
 pub(super) struct Inbox {
@@ -208,6 +208,11 @@ impl Inbox {
     /// All groups that channels of this process are in, or were in a moment ago.
     pub(super) fn groups(&self) -> Vec<Arc<Group>> {
         lock(&self.table).groups.values().map(Arc::clone).collect()
+    }
+
+    /// Which groups there are, the largest named.
+    pub(super) fn group_sizes(&self, most: usize) -> GroupSizes {
+        GroupSizes::of(self.groups().iter().map(|group| (group.name.as_ref(), lock(&group.members).len())), most)
     }
 
     /// The numbers of all channels.

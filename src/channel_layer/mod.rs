@@ -21,6 +21,7 @@ mod clock;
 mod counters;
 mod error;
 mod fernet;
+mod group_sizes;
 mod in_memory;
 mod inbox;
 mod json;
@@ -45,6 +46,7 @@ use async_trait::async_trait;
 pub use capacity::ChannelPattern;
 pub use counters::Counters;
 pub use error::{ChannelLayerError, Unavailable};
+pub use group_sizes::GroupSizes;
 pub use inbox::Channel;
 pub use message::Message;
 pub(crate) use names::is_valid_event_type;
@@ -118,6 +120,12 @@ pub trait ChannelLayer: Send + Sync {
     ///
     /// What did not answer.
     async fn round_trip(&self) -> Result<(), ChannelLayerError>;
+
+    /// The groups that channels of this process are in, of which the `most` largest are named.
+    fn groups(&self, most: usize) -> GroupSizes {
+        let _ = most;
+        GroupSizes::default()
+    }
 
     /// What was received and lost so far.
     fn counters(&self) -> Counters;

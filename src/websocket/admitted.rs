@@ -65,11 +65,11 @@ struct Accepted {
 
 /// Answers the handshake as the consumer decides; the socket goes on in a task of its own.
 pub(super) async fn open(admitted: Admitted) -> Response<AnswerBody> {
-    let address = admitted.client.address;
+    let (open, address) = (Arc::clone(&admitted.client.open), admitted.client.address);
     let (answer, answered) = oneshot::channel();
     tokio::spawn(run(Box::new(admitted), answer));
     // It answers, or has panicked.
-    answered.await.unwrap_or_else(|_| refuse(Reason::ConsumerFailed.into(), address, "").map(Either::Left))
+    answered.await.unwrap_or_else(|_| refuse(&open, Reason::ConsumerFailed.into(), address, "").map(Either::Left))
 }
 
 /// While the socket is open, this is little more than a pointer to it.
@@ -102,7 +102,7 @@ impl Admitted {
             Err(NotAccepted { reason, close }) => {
                 let response = match close {
                     Some(close) if client.site.options.refuse == RefuseBy::Close => {
-                        tracing::info!(%reason, path, client.address = %client.address, "handshake refused");
+                        client.open.refused(reason, None, &path, client.address);
                         client.close(close, subprotocol.as_deref())
                     }
                     _ => client.refuse(reason, &path, subprotocol.as_deref()),

@@ -62,7 +62,7 @@ pub(crate) async fn answer<B>(
 ) -> Response<AnswerBody> {
     let accept = match check_form(&request) {
         Ok(accept) => accept,
-        Err(form) => return refuse(form.into(), address, request.uri().path()).map(Either::Left),
+        Err(form) => return refuse(&open, form.into(), address, request.uri().path()).map(Either::Left),
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let scope = Scope::new(request.uri());
@@ -124,9 +124,9 @@ impl Client {
     /// Tells a refusal, by a status or by a close code.
     pub(super) fn refuse(self, reason: Reason, path: &str, subprotocol: Option<&str>) -> Response<AnswerBody> {
         if self.site.options.refuse == RefuseBy::Status {
-            return refuse(reason.into(), self.address, path).map(Either::Left);
+            return refuse(&self.open, reason.into(), self.address, path).map(Either::Left);
         }
-        tracing::info!(%reason, path, client.address = %self.address, "handshake refused");
+        self.open.refused(reason, None, path, self.address);
         self.close(CloseFrame::refusal(reason), subprotocol)
     }
 
@@ -158,8 +158,8 @@ impl Client {
     }
 }
 
-pub(super) fn refuse(refusal: Refusal, client: IpAddr, path: &str) -> Response<Full<Bytes>> {
-    tracing::info!(reason = %refusal.reason, path, client.address = %client, "handshake refused");
+pub(super) fn refuse(open: &OpenSockets, refusal: Refusal, client: IpAddr, path: &str) -> Response<Full<Bytes>> {
+    open.refused(refusal.reason, None, path, client);
     refusal.response()
 }
 

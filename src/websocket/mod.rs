@@ -16,6 +16,7 @@ mod outbox;
 mod proxy;
 mod random;
 mod refusal;
+mod refusals;
 mod registry;
 mod relay;
 pub(crate) mod route;
@@ -25,6 +26,7 @@ mod site;
 
 pub(crate) use handshake::{AnswerBody, answer, is_upgrade};
 pub(crate) use options::{DeflateOptions, OriginPolicy, RefuseBy, WebSocketOptions};
+pub(crate) use refusals::RefusedHandshake;
 pub(crate) use registry::Registry;
 pub(crate) use route::Route;
 pub(crate) use site::{OpenSockets, WebSocketParts, WebSocketSite};

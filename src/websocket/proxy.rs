@@ -69,11 +69,11 @@ pub(super) async fn answer(client: Client, proxy: &Arc<Proxy>, scope: &Scope, he
         }
         Err(Refused::Here(reason)) => client.refuse(reason, path, offered),
         Err(Refused::Ambiguous(ambiguous)) => {
-            handshake::refuse(Refusal::from(Form::Ambiguous(ambiguous)), address, path).map(Either::Left)
+            handshake::refuse(&client.open, Refusal::from(Form::Ambiguous(ambiguous)), address, path).map(Either::Left)
         }
         Err(Refused::ByUpstream(mut response)) => {
-            let (reason, status) = (Reason::UpstreamRefused, response.status());
-            tracing::info!(%reason, path, client.address = %address, status = status.as_u16(), "handshake refused");
+            let status = response.status();
+            client.open.refused(Reason::UpstreamRefused, Some(status.as_u16()), path, address);
             if client.site.options.refuse == RefuseBy::Close {
                 return client.close(CloseFrame::upstream_refused(status), offered);
             }

@@ -7,7 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     options::WebSocketOptions,
     origin::OriginCheck,
     proxy::Proxy,
+    refusals::Refusals,
     registry::Registry,
     route::{self, Captures, Route},
 };
@@ -25,6 +26,7 @@ use crate::{
         self, Application, RouteContext, RouteKind, RouteOptions, RoutePattern, Tally,
         ask::{Ask, Asks, OwnPaths},
     },
+    reason::Reason,
     server::LimitOptions,
     ticket::TicketStore,
     upstream::{Forwarding, ProxyOptions, Upstream, UpstreamOptions},
@@ -211,6 +213,7 @@ fn own_upstream(options: &ProxyOptions, known: &mut Vec<(UpstreamOptions, Arc<Up
 pub(crate) struct OpenSockets {
     pub(crate) registry: Arc<Registry>,
     pub(super) limits: Limits,
+    pub(crate) refusals: Refusals,
     /// How many sockets file descriptors allow.
     pub(super) most: usize,
     is_draining: AtomicBool,
@@ -223,10 +226,18 @@ impl OpenSockets {
         Self {
             registry,
             limits: Limits::default(),
+            refusals: Refusals::default(),
             most,
             is_draining: AtomicBool::new(false),
             current: OnceLock::new(),
         }
+    }
+
+    /// Says and remembers that a handshake is refused: every refusal comes by here, once. `status` is Django's
+    /// own, where that answered; `path` is without its query.
+    pub(super) fn refused(&self, reason: Reason, status: Option<u16>, path: &str, address: IpAddr) {
+        tracing::info!(%reason, status, path, client.address = %address, "handshake refused");
+        self.refusals.add(reason, path, address, SystemTime::now());
     }
 
     /// Says where the site of the settings that hold at the time is found.

@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::{
-    ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, Sink,
+    ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, GroupSizes, Sink,
     in_memory::require_dict,
     inbox::{Channel, Departure, Inbox, Reports},
     message::Message,
@@ -206,6 +206,10 @@ impl ChannelLayer for PubSubChannelLayer {
             }
         }
         Ok(())
+    }
+
+    fn groups(&self, most: usize) -> GroupSizes {
+        self.shared.inbox.group_sizes(most)
     }
 
     fn counters(&self) -> Counters {

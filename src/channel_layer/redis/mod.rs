@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use tokio::{sync::Notify, task::JoinSet};
 
 use super::{
-    ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, Sink,
+    ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, GroupSizes, Sink,
     capacity::Capacities,
     clock::Clock,
     in_memory::require_dict,
@@ -174,6 +174,10 @@ impl ChannelLayer for RedisChannelLayer {
             self.shared.probe(index).await?;
         }
         Ok(())
+    }
+
+    fn groups(&self, most: usize) -> GroupSizes {
+        self.shared.inbox.group_sizes(most)
     }
 
     fn counters(&self) -> Counters {

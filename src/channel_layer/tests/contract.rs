@@ -29,6 +29,7 @@ pub(in super::super) async fn holds_for(pair: &Pair) {
     who_left_gets_no_more(pair).await;
     a_closed_channel_is_in_no_group(pair).await;
     joining_twice_is_joining_once(pair).await;
+    groups_are_told_with_their_members(pair).await;
     a_group_without_members_is_sent_to_in_vain(pair).await;
     what_channels_refuses_is_refused(pair).await;
 }
@@ -45,6 +46,22 @@ async fn settle(pair: &Pair) {
     }
     // Several hosts have no order among each other.
     tokio::time::sleep(Duration::from_millis(30)).await;
+}
+
+async fn groups_are_told_with_their_members(pair: &Pair) {
+    let (one, other) = (Mailbox::new(), Mailbox::new());
+    let channels =
+        [pair.one.new_channel(one.clone()).await.unwrap(), pair.one.new_channel(other.clone()).await.unwrap()];
+    for (group, channel) in [("told-2", 0), ("told-2", 1), ("told-1", 1)] {
+        pair.one.group_add(group, &channels[channel].name()).await.unwrap();
+    }
+    let told = |layer: &dyn ChannelLayer| {
+        let groups = layer.groups(usize::MAX).largest;
+        groups.into_iter().filter(|(name, _)| name.starts_with("told-")).collect::<Vec<_>>()
+    };
+    assert_eq!(told(pair.one.as_ref()), [("told-2".to_owned(), 2), ("told-1".to_owned(), 1)]);
+    drop(channels);
+    assert_eq!(told(pair.one.as_ref()), []);
 }
 
 async fn a_message_to_a_channel_arrives_once_there_alone(pair: &Pair) {
