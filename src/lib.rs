@@ -10,6 +10,7 @@
 //! causes.rs      an error's text, with its causes
 //! secret.rs      text that never reaches a log
 //! networks.rs    networks of addresses: whom to trust
+//! admin/         the address for those who run the server
 //! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
 //! server/        accept loop on hyper: time-outs, sizes, limits; the upgrade
 //! http/          the ticket view, rejections, negotiation, headers, CORS, health; what Django answers behind us
@@ -41,6 +42,7 @@
 //! groups left.
 
 mod access_token;
+mod admin;
 mod app;
 mod cache;
 mod causes;

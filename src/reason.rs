@@ -30,6 +30,10 @@ pub enum Reason {
     LimitAddress,
     /// The process has as many sockets as it can hold.
     LimitConnections,
+    /// The route has as many sockets as its `connections` allows.
+    LimitRoute,
+    /// More handshakes or tickets are asked for than are let in, and those that wait have waited too long or are too many.
+    Overloaded,
     /// The cache did not answer in time.
     UnavailableCache,
     /// The database did not answer in time.
@@ -56,11 +60,19 @@ pub enum Reason {
     UpstreamTimeout,
     /// The process is shutting down.
     Draining,
+    /// An open socket's token has expired, and `[websocket] expire_with_token` is on.
+    TokenExpired,
+    /// An open socket's token is on SimpleJWT's blacklist.
+    TokenRevoked,
+    /// The password of an open socket's user has changed, and `CHECK_REVOKE_TOKEN` is on.
+    PasswordChanged,
+    /// An operator or the project's own code ended the sockets of this user.
+    Disconnected,
 }
 
 impl Reason {
     /// Every reason, in the order of the documentation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 30] = [
         Self::TicketMissing,
         Self::TicketMalformed,
         Self::TicketInvalid,
@@ -72,6 +84,8 @@ impl Reason {
         Self::LimitUser,
         Self::LimitAddress,
         Self::LimitConnections,
+        Self::LimitRoute,
+        Self::Overloaded,
         Self::UnavailableCache,
         Self::UnavailableDatabase,
         Self::UnavailableLayer,
@@ -85,6 +99,10 @@ impl Reason {
         Self::UpstreamFailed,
         Self::UpstreamTimeout,
         Self::Draining,
+        Self::TokenExpired,
+        Self::TokenRevoked,
+        Self::PasswordChanged,
+        Self::Disconnected,
     ];
 
     /// The stable name, as in `{"detail": ..., "code": "ticket_invalid"}`.
@@ -102,6 +120,8 @@ impl Reason {
             Self::LimitUser => "limit_user",
             Self::LimitAddress => "limit_address",
             Self::LimitConnections => "limit_connections",
+            Self::LimitRoute => "limit_route",
+            Self::Overloaded => "overloaded",
             Self::UnavailableCache => "unavailable_cache",
             Self::UnavailableDatabase => "unavailable_database",
             Self::UnavailableLayer => "unavailable_layer",
@@ -115,6 +135,10 @@ impl Reason {
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Draining => "draining",
+            Self::TokenExpired => "token_expired",
+            Self::TokenRevoked => "token_revoked",
+            Self::PasswordChanged => "password_changed",
+            Self::Disconnected => "disconnected",
         }
     }
 
@@ -135,6 +159,8 @@ impl Reason {
             }
             Self::LimitAddress => "This address has too many open sockets.",
             Self::LimitConnections => "The server has too many open sockets.",
+            Self::LimitRoute => "There are too many open sockets at this path.",
+            Self::Overloaded => "The server has more to do than it can. Try again later, with the same ticket.",
             Self::UnavailableCache => "The cache does not answer. Try again later.",
             Self::UnavailableDatabase => {
                 "The database does not answer, and the ticket is used up. Try again later, with a new ticket."
@@ -152,6 +178,10 @@ impl Reason {
             Self::UpstreamFailed => "The application server's answer cannot be read.",
             Self::UpstreamTimeout => "The application server does not answer. Try again later.",
             Self::Draining => "The server is shutting down. Try again later.",
+            Self::TokenExpired => "The access token has expired: ask for a ticket with a new one.",
+            Self::TokenRevoked => "The token has been revoked: log in again.",
+            Self::PasswordChanged => "The password has been changed: log in again.",
+            Self::Disconnected => "The server has ended this connection.",
         }
     }
 }

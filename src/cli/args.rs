@@ -124,6 +124,19 @@ pub(super) struct ProjectArguments {
     /// Keep tickets in this process's own memory although DEBUG is off.
     #[arg(long)]
     allow_local: bool,
+    /// A Unix socket: a process that is started with the same one takes over the listening socket from this one, which
+    /// then drains, so that a deploy refuses nobody.
+    #[arg(long, value_name = "PATH")]
+    handover: Option<String>,
+    /// Serve TLS with this certificate chain (PEM).
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<String>,
+    /// The certificate's key (PEM).
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Address and port for those who run it: metrics, health, and a page that shows what goes on [default: none].
+    #[arg(long, value_name = "ADDR:PORT")]
+    admin_bind: Option<String>,
 }
 
 impl ProjectArguments {
@@ -141,6 +154,10 @@ impl ProjectArguments {
             channel_layer_url: self.channel_layer_url.clone(),
             upstream: (!self.upstream.is_empty()).then(|| self.upstream.join(",")),
             allow_local: self.allow_local,
+            handover: self.handover.clone(),
+            tls_certificate: self.tls_certificate.clone(),
+            tls_key: self.tls_key.clone(),
+            admin_bind: self.admin_bind.clone(),
             routes: Vec::new(),
             environment: std::env::vars_os().collect(),
         }

@@ -14,9 +14,16 @@ pub(crate) struct RouteOptions {
     pub(crate) kind: RouteKind,
     /// What waits for a client that reads slowly. Not for proxied routes.
     pub(crate) outbox: OutboxOptions,
+    /// `connections`: how many sockets it may have in this process. Default: unlimited.
+    pub(crate) connections: Option<usize>,
 }
 
 impl RouteOptions {
+    /// A route with the defaults of all else.
+    pub(crate) fn new(pattern: RoutePattern, kind: RouteKind) -> Self {
+        Self { pattern, matches: None, kind, outbox: OutboxOptions::default(), connections: None }
+    }
+
     /// What is matched.
     pub(crate) fn matched(&self) -> RoutePattern {
         self.matches.clone().map_or_else(|| self.pattern.clone(), RoutePattern::Regex)

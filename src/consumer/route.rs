@@ -19,6 +19,7 @@ pub struct Route {
     pattern: RoutePattern,
     application: Made,
     outbox: OutboxOptions,
+    connections: Option<usize>,
 }
 
 impl Route {
@@ -41,7 +42,7 @@ impl Route {
 
     fn new<C: Consumer + 'static>(pattern: RoutePattern, consumer: impl Fn() -> C + Send + Sync + 'static) -> Self {
         let application = Made { make: Box::new(move || Box::new(consumer())), has_channels: true };
-        Self { pattern, application, outbox: OutboxOptions::default() }
+        Self { pattern, application, outbox: OutboxOptions::default(), connections: None }
     }
 
     /// No channel for its sockets, which then can be in no group. Where no route has channels, no channel layer is opened.
@@ -58,9 +59,17 @@ impl Route {
         self
     }
 
+    /// How many sockets the route may have in this process; a handshake past it is refused with 503.
+    #[must_use]
+    pub fn connections(mut self, most: usize) -> Self {
+        self.connections = Some(most);
+        self
+    }
+
     pub(crate) fn into_options(self) -> RouteOptions {
         let kind = RouteKind::Rust(RustConsumer::new(self.application));
-        RouteOptions { pattern: self.pattern, matches: None, kind, outbox: self.outbox }
+        let connections = self.connections;
+        RouteOptions { outbox: self.outbox, connections, ..RouteOptions::new(self.pattern, kind) }
     }
 }
 

@@ -69,6 +69,6 @@ pub(crate) async fn build(
     })?;
     let http = page::router(access_token, users).fallback_service(router(http));
     let http = hosts::only_this_machine(http, bind);
-    let server = ServerOptions { bind: bind.to_owned(), health_path_prefix: String::new(), limits };
+    let server = ServerOptions { bind: bind.to_owned(), limits, ..ServerOptions::default() };
     Ok((server, Site { http, websocket: Arc::new(websocket) }))
 }

@@ -24,7 +24,7 @@ use serde_json::json;
 
 use crate::consumer::{
     DeclaredAction, DeclaredClose, DeclaredEvent, DeclaredOptions, DeclaredOutput, DeclaredReceive, FrameKind,
-    OutboxOptions, RouteKind, RouteOptions, RoutePattern,
+    RouteKind, RouteOptions, RoutePattern,
 };
 
 const GROUP: &str = "chat_{{ room }}";
@@ -66,10 +66,6 @@ pub(super) fn chat() -> RouteOptions {
         }],
         ..DeclaredOptions::default()
     };
-    RouteOptions {
-        pattern: RoutePattern::Path("ws/chat/<str:room>/".to_owned()),
-        matches: None,
-        kind: RouteKind::Declared(Box::new(declared)),
-        outbox: OutboxOptions::default(),
-    }
+    let pattern = RoutePattern::Path("ws/chat/<str:room>/".to_owned());
+    RouteOptions::new(pattern, RouteKind::Declared(Box::new(declared)))
 }

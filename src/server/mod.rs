@@ -27,7 +27,7 @@ use tower_service::Service;
 use crate::websocket::{OpenSockets, Registry, WebSocketSite};
 use dispatch::{ClientConnection, dispatch};
 
-pub(crate) use options::{LimitOptions, ServerOptions};
+pub(crate) use options::{AdmissionOptions, LimitOptions, Rate, ServerOptions, TlsOptions};
 pub(crate) use patient_stream::PatientStream;
 
 /// Headers of one request: uvicorn counts only their bytes, as `header_bytes` does; hyper needs a number.

@@ -1,6 +1,6 @@
 //! `[server]`-like flags and `[limits]`.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// Where to listen, and against what to hold out.
 #[derive(Clone, Debug)]
@@ -10,6 +10,34 @@ pub(crate) struct ServerOptions {
     /// `[health] path_prefix`. Default: empty, so `/healthz` and `/readyz`.
     pub(crate) health_path_prefix: String,
     pub(crate) limits: LimitOptions,
+    /// `[server] drain_seconds`: over what time sockets are closed when the process stops. Default: 20 s.
+    pub(crate) drain: Duration,
+    /// `[server] handover`: the Unix socket by which a new process takes over the listening one. Default: none.
+    pub(crate) handover: Option<PathBuf>,
+    /// `[server] tls_certificate` and `tls_key`. Default: none, plain HTTP.
+    pub(crate) tls: Option<TlsOptions>,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            bind: "127.0.0.1:8001".to_owned(),
+            health_path_prefix: String::new(),
+            limits: LimitOptions::default(),
+            drain: Duration::from_secs(20),
+            handover: None,
+            tls: None,
+        }
+    }
+}
+
+/// The files of the listener's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsOptions {
+    /// `tls_certificate`: the chain in PEM, the server's own first.
+    pub(crate) certificate: PathBuf,
+    /// `tls_key`: its key in PEM.
+    pub(crate) key: PathBuf,
 }
 
 /// `[limits]`. On by default only what no legitimate client can meet.
@@ -29,6 +57,8 @@ pub(crate) struct LimitOptions {
     pub(crate) connections_per_user: Option<usize>,
     /// `connections_per_address`. Default: unlimited; needs `trusted_proxies`.
     pub(crate) connections_per_address: Option<usize>,
+    /// What a crowd of clients waits for.
+    pub(crate) admission: AdmissionOptions,
     /// `trusted_proxies`: whose `X-Forwarded-For` counts. `None`: not stated.
     pub(crate) trusted_proxies: Option<Vec<(IpAddr, u8)>>,
 }
@@ -43,7 +73,47 @@ impl Default for LimitOptions {
             connections: None,
             connections_per_user: None,
             connections_per_address: None,
+            admission: AdmissionOptions::default(),
             trusted_proxies: None,
         }
     }
+}
+
+/// How many handshakes and ticket requests are worked on, and what becomes of the others.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AdmissionOptions {
+    /// `handshakes_per_second` and `handshakes_burst`. Default: unlimited.
+    pub(crate) handshakes: Option<Rate>,
+    /// `tickets_per_second` and `tickets_burst`. Default: unlimited.
+    pub(crate) tickets: Option<Rate>,
+    /// `at_once`: how many are worked on at the same time. Default: 64.
+    pub(crate) at_once: usize,
+    /// `waiting`: how many may wait for their turn. Default: 10,000.
+    pub(crate) waiting: usize,
+    /// `wait`: how long each may wait. Default: 10 s.
+    pub(crate) wait: Duration,
+    /// `share_users`: `connections_per_user` counts over all sluicegates on the cache's Redis. Default: true.
+    pub(crate) share_users: bool,
+}
+
+impl Default for AdmissionOptions {
+    fn default() -> Self {
+        Self {
+            handshakes: None,
+            tickets: None,
+            at_once: 64,
+            waiting: 10_000,
+            wait: Duration::from_secs(10),
+            share_users: true,
+        }
+    }
+}
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rate {
+    /// How many a second, in the long run.
+    pub(crate) per_second: f64,
+    /// How many at once after a quiet time.
+    pub(crate) burst: f64,
 }

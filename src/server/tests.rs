@@ -112,8 +112,8 @@ async fn at_the_limit_of_descriptors_new_connections_wait_and_old_ones_live() {
     let setup = Setup::new();
     let options = super::ServerOptions {
         bind: "127.0.0.1:0".to_owned(),
-        health_path_prefix: String::new(),
         limits: setup.limits.clone(),
+        ..super::ServerOptions::default()
     };
     let mut server = super::Server::bind(&options).await.unwrap();
     server.most = 2;

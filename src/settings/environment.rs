@@ -9,13 +9,17 @@ use super::{
 };
 
 /// The flags that stand for a setting: flag, setting.
-const SETTING_FLAGS: [(&str, &str); 6] = [
+const SETTING_FLAGS: [(&str, &str); 10] = [
     ("--bind", "bind"),
     ("--database-url", "database.url"),
     ("--cache-url", "cache.url"),
     ("--channel-layer-url", "channel_layer.url"),
     ("--upstream", "upstream.url"),
     ("--allow-local", "allow_local"),
+    ("--handover", "server.handover"),
+    ("--tls-certificate", "server.tls_certificate"),
+    ("--tls-key", "server.tls_key"),
+    ("--admin-bind", "admin.bind"),
 ];
 
 /// The flags that say where settings are, which [`Sources`] reads by itself.
@@ -74,6 +78,10 @@ pub(super) fn read_flags(sources: &Sources, layers: &mut Layers) {
         &sources.channel_layer_url,
         &sources.upstream,
         &allow_local,
+        &sources.handover,
+        &sources.tls_certificate,
+        &sources.tls_key,
+        &sources.admin_bind,
     ];
     for ((flag, path), value) in SETTING_FLAGS.iter().zip(given) {
         if let Some(value) = value {

@@ -3,6 +3,7 @@
 //! Built-in defaults (Django's, SimpleJWT's, Channels'), then what Django's side says, then `sluicegate.toml`, then the
 //! environment, then flags: the later wins. Every value keeps its origin; every problem is reported at once.
 
+mod admin;
 mod cache;
 mod cache_redis;
 mod channel_layer;
@@ -46,6 +47,7 @@ mod websocket;
 
 use crate::{
     access_token::AccessTokenOptions,
+    admin::AdminOptions,
     cache::CacheOptions,
     channel_layer::ChannelLayerOptions,
     consumer::{AskSettings, RouteOptions},
@@ -71,6 +73,8 @@ pub(crate) use self::{
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(crate) server: ServerOptions,
+    /// The address for those who run the server.
+    pub(crate) admin: Option<AdminOptions>,
     pub(crate) access_token: AccessTokenOptions,
     /// `None`: no ticket is issued or redeemed here, all of that is Django's, behind us.
     pub(crate) admission: Option<Admission>,
@@ -79,6 +83,8 @@ pub struct Settings {
     pub(crate) websocket: WebSocketOptions,
     /// Django's channel layer, where one is known that can be used. Opened where a route needs it.
     pub(crate) channel_layer: Option<ChannelLayerOptions>,
+    /// `[channel_layer] commands`: `sluicegate.disconnect` is heard.
+    pub(crate) commands: bool,
     /// `[ask]`.
     pub(crate) ask: AskSettings,
     /// Django behind us: what is not served here goes there.

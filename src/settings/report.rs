@@ -5,7 +5,7 @@ use std::{fs, io::ErrorKind, mem};
 use serde_json::Value;
 
 use super::{
-    Admission, Settings, TicketViewState, cache, channel_layer, database,
+    Admission, Settings, TicketViewState, admin, cache, channel_layer, database,
     django::{Asgi, AsgiRoute, Django, document_text},
     environment, http,
     issue::Blockers,
@@ -143,6 +143,8 @@ impl Report {
         let channel_layer = channel_layer::read(layers, django, needs_layer.as_ref());
         let websocket = websocket::read(layers, django, sockets);
         let server = server::read(layers);
+        let admin = admin::read(layers);
+        let commands = layers.values.boolean("channel_layer.commands", true);
         if let Some(upstream) = &around.upstream.options {
             let origin = layers.values.origin("upstream.url").clone();
             upstream::check_loop(&server.bind, &upstream.servers, &origin, layers);
@@ -164,8 +166,19 @@ impl Report {
             _ if is_used => return,
             _ => None,
         };
-        self.settings =
-            Some(Settings { server, access_token, admission, http, websocket, channel_layer, ask, upstream, routes });
+        self.settings = Some(Settings {
+            server,
+            admin,
+            access_token,
+            admission,
+            http,
+            websocket,
+            channel_layer,
+            commands,
+            ask,
+            upstream,
+            routes,
+        });
     }
 }
 

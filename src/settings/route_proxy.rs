@@ -16,7 +16,7 @@ use super::{
     upstream::{self, UpstreamSettings},
 };
 use crate::{
-    consumer::{OutboxOptions, RouteKind, RouteOptions, RoutePattern},
+    consumer::{RouteKind, RouteOptions, RoutePattern},
     upstream::{HoldOptions, ProxyOptions, RouteAuth, UpstreamOptions},
     websocket::Route,
 };
@@ -207,7 +207,7 @@ pub(super) fn of_django(around: &Surroundings<'_>, stated: &[RouteOptions], laye
     let hold = around.upstream.hold;
     let route = |pattern, matches, auth| {
         let proxy = ProxyOptions { upstream: None, auth, hold };
-        RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy), outbox: OutboxOptions::default() }
+        RouteOptions { matches, ..RouteOptions::new(pattern, RouteKind::Proxy(proxy)) }
     };
     // One that is answered here may be written like it, and yet match fewer paths.
     let is_covered = |pattern: &RoutePattern, matches: &Option<String>| {

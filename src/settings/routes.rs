@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What every route may say, and one with a `proxy`.
-const ROUTE_NAMES: [&str; 6] = ["path", "regex", "proxy", "auth", "hold", "hold_buffer"];
+const ROUTE_NAMES: [&str; 7] = ["path", "regex", "connections", "proxy", "auth", "hold", "hold_buffer"];
 const MEND: &str = "[[route]]\npath = \"ws/chat/<str:room>/\"";
 
 /// Reads the tables; each route that is good, with its place.
@@ -59,14 +59,15 @@ fn route(
     };
     let pattern = pattern(entries, origin, reader)?;
     check(&pattern, &declared, entries, origin, reader);
+    let connections = reader.size(entries, "route", "connections", Kind::Integer(1, i64::from(u32::MAX)));
     let proxy = route_proxy::read(entries, &pattern, reader.file, around, reader.layers);
     if is_proxied {
         let matches = route_proxy::matches(&pattern, around);
-        let outbox = OutboxOptions::default();
-        return Some(RouteOptions { pattern, matches, kind: RouteKind::Proxy(proxy?), outbox });
+        return Some(RouteOptions { matches, connections, ..RouteOptions::new(pattern, RouteKind::Proxy(proxy?)) });
     }
     let outbox = outbox(entries, reader);
-    Some(RouteOptions { pattern, matches: None, kind: RouteKind::Declared(Box::new(declared)), outbox })
+    let kind = RouteKind::Declared(Box::new(declared));
+    Some(RouteOptions { outbox, connections, ..RouteOptions::new(pattern, kind) })
 }
 
 fn pattern(entries: &[Entry], origin: &Origin, reader: &mut Reader<'_>) -> Option<RoutePattern> {

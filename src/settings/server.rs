@@ -1,13 +1,13 @@
-//! `bind`, `[health]` and `[limits]`.
+//! `bind`, `[server]`, `[health]` and `[limits]`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf};
 
 use super::{
     layer::Layers,
     problem::{Code, Problem},
     websocket::size,
 };
-use crate::server::{LimitOptions, ServerOptions};
+use crate::server::{AdmissionOptions, LimitOptions, Rate, ServerOptions, TlsOptions};
 
 /// Where it listens by itself.
 pub(super) const DEFAULT_BIND: &str = "127.0.0.1:8001";
@@ -21,11 +21,38 @@ pub(super) fn read(layers: &mut Layers) -> ServerOptions {
         layers.problems.push(problem.mend("bind = \"0.0.0.0:8001\""));
     }
     let health_path_prefix = health_path_prefix(layers);
-    ServerOptions { bind, health_path_prefix, limits: limits(layers) }
+    let tls = tls(layers);
+    let default = ServerOptions::default();
+    ServerOptions {
+        bind,
+        health_path_prefix,
+        limits: limits(layers),
+        drain: layers.values.seconds("server.drain_seconds", default.drain),
+        handover: path(layers, "server.handover"),
+        tls,
+    }
+}
+
+fn path(layers: &Layers, name: &str) -> Option<PathBuf> {
+    layers.values.text(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn tls(layers: &mut Layers) -> Option<TlsOptions> {
+    let (certificate, key) = (path(layers, "server.tls_certificate"), path(layers, "server.tls_key"));
+    let (given, missing) = match (certificate, key) {
+        (Some(certificate), Some(key)) => return Some(TlsOptions { certificate, key }),
+        (None, None) => return None,
+        (Some(_), None) => ("server.tls_certificate", "server.tls_key"),
+        (None, Some(_)) => ("server.tls_key", "server.tls_certificate"),
+    };
+    let problem = Problem::new(Code::BadValue, format!("`{given}` needs `{missing}` beside it"));
+    let mend = "[server]\ntls_certificate = \"/etc/ssl/site/fullchain.pem\"\ntls_key = \"/etc/ssl/site/privkey.pem\"";
+    layers.problems.push(problem.at(layers.values.origin(given)).mend(mend));
+    None
 }
 
 /// `host:port`, with the host as a name, an address, or an IPv6 address in brackets.
-fn is_address(bind: &str) -> bool {
+pub(super) fn is_address(bind: &str) -> bool {
     let Some((host, port)) = bind.rsplit_once(':') else {
         return false;
     };
@@ -49,6 +76,7 @@ fn health_path_prefix(layers: &mut Layers) -> String {
 fn limits(layers: &mut Layers) -> LimitOptions {
     let default = LimitOptions::default();
     let trusted_proxies = trusted_proxies(layers);
+    let admission = admission(layers);
     let values = &layers.values;
     let connections = |path| values.integer(path).and_then(|number| usize::try_from(number).ok());
     let limits = LimitOptions {
@@ -59,6 +87,7 @@ fn limits(layers: &mut Layers) -> LimitOptions {
         connections: connections("limits.connections"),
         connections_per_user: connections("limits.connections_per_user"),
         connections_per_address: connections("limits.connections_per_address"),
+        admission,
         trusted_proxies,
     };
     let mut problems = Vec::new();
@@ -85,6 +114,42 @@ fn limits(layers: &mut Layers) -> LimitOptions {
     }
     layers.problems.extend(problems);
     limits
+}
+
+fn admission(layers: &mut Layers) -> AdmissionOptions {
+    let default = AdmissionOptions::default();
+    let handshakes = rate(layers, "limits.handshakes_per_second", "limits.handshakes_burst");
+    let tickets = rate(layers, "limits.tickets_per_second", "limits.tickets_burst");
+    let values = &layers.values;
+    let options = AdmissionOptions {
+        handshakes,
+        tickets,
+        at_once: size(values, "limits.at_once", default.at_once),
+        waiting: size(values, "limits.waiting", default.waiting),
+        wait: values.seconds("limits.wait", default.wait),
+        share_users: values.boolean("limits.share_users", default.share_users),
+    };
+    if options.wait.is_zero() && options.waiting > 0 && values.is_stated("limits.wait") {
+        let sentence = "`limits.wait` of zero lets nobody wait: `limits.waiting = 0` says so";
+        let problem = Problem::new(Code::Limits, sentence).at(values.origin("limits.wait"));
+        layers.problems.push(problem.mend("[limits]\nwaiting = 0"));
+    }
+    options
+}
+
+/// A rate, and what is let in at once after a quiet time: as many as in a second, where nothing is stated.
+fn rate(layers: &mut Layers, per_second: &'static str, burst: &'static str) -> Option<Rate> {
+    let number = |path| layers.values.integer(path).and_then(|number| u32::try_from(number).ok()).map(f64::from);
+    match (number(per_second), number(burst)) {
+        (Some(per_second), burst) => Some(Rate { per_second, burst: burst.unwrap_or(per_second) }),
+        (None, None) => None,
+        (None, Some(_)) => {
+            let sentence = format!("`{burst}` says nothing without `{per_second}`");
+            let problem = Problem::new(Code::Limits, sentence).at(layers.values.origin(burst));
+            layers.problems.push(problem.mend("[limits]\nhandshakes_per_second = 500\nhandshakes_burst = 1000"));
+            None
+        }
+    }
 }
 
 fn trusted_proxies(layers: &mut Layers) -> Option<Vec<(IpAddr, u8)>> {

@@ -33,6 +33,14 @@ pub(crate) struct Sources {
     pub(crate) upstream: Option<String>,
     /// `--allow-local`: tickets in this process's own memory, although `DEBUG` is off.
     pub(crate) allow_local: bool,
+    /// `--handover PATH`
+    pub(crate) handover: Option<String>,
+    /// `--tls-certificate FILE`
+    pub(crate) tls_certificate: Option<String>,
+    /// `--tls-key FILE`
+    pub(crate) tls_key: Option<String>,
+    /// `--admin-bind ADDR:PORT`
+    pub(crate) admin_bind: Option<String>,
     /// Routes to consumers written in Rust, which come before those of the settings.
     pub(crate) routes: Vec<RouteOptions>,
     /// The process's environment: `std::env::vars_os()`. The project's Python gets this and nothing else.

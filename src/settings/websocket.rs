@@ -1,5 +1,7 @@
 //! `[websocket]`: who may open a socket, and how an open one is kept.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{
@@ -14,6 +16,9 @@ const MEND: &str = "[websocket]\n\
                     allowed_origins = \"allowed_hosts\"        # AllowedHostsOriginValidator\n\
                     # or a list as OriginValidator takes it: [\"https://example.com\"]\n\
                     # or \"not_checked\", where the project has no origin validator";
+
+/// How often the users of open sockets are looked up again.
+const DEFAULT_USER_CHECK: Duration = Duration::from_secs(30);
 
 /// Who answers the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub(super) fn read(layers: &mut Layers, django: &Django, sockets: Sockets) -> We
     WebSocketOptions {
         origins,
         check_user_is_active: values.boolean("websocket.check_user_is_active", default.check_user_is_active),
+        expire_with_token: values.boolean("websocket.expire_with_token", default.expire_with_token),
+        user_check_interval: user_check_interval(values),
         refuse: match values.text_or("websocket.refuse", "status").as_str() {
             "close" => RefuseBy::Close,
             _ => RefuseBy::Status,
@@ -127,6 +134,13 @@ fn origins(layers: &mut Layers, django: &Django) -> Result<OriginPolicy, Problem
         }
         Ok(None) => Err(unknown("it is not known which origins may open sockets")),
         Err(problem) => Err(Problem { code: Code::OriginsUnknown, ..problem }.mend(MEND)),
+    }
+}
+
+fn user_check_interval(values: &Values) -> Option<Duration> {
+    match values.given("websocket.user_check_interval") {
+        Some((Value::Null, _)) => None,
+        _ => Some(values.seconds("websocket.user_check_interval", DEFAULT_USER_CHECK)).filter(|time| !time.is_zero()),
     }
 }
 

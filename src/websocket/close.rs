@@ -69,16 +69,23 @@ pub(crate) const fn is_valid_code(code: u16) -> bool {
 const fn refusal_code(reason: Reason) -> u16 {
     match reason {
         Reason::BadHandshake | Reason::GroupInvalid => 4400,
-        Reason::TicketMissing | Reason::TicketMalformed | Reason::TicketInvalid => 4401,
+        Reason::TicketMissing
+        | Reason::TicketMalformed
+        | Reason::TicketInvalid
+        | Reason::TokenExpired
+        | Reason::TokenRevoked
+        | Reason::PasswordChanged => 4401,
         Reason::UserNotFound
         | Reason::UserInactive
         | Reason::OriginRefused
         | Reason::ConsumerRefused
         | Reason::AskRefused
-        | Reason::UpstreamRefused => 4403,
+        | Reason::UpstreamRefused
+        | Reason::Disconnected => 4403,
         Reason::NoRoute => 4404,
-        Reason::LimitUser | Reason::LimitAddress => 4429,
+        Reason::LimitUser | Reason::LimitAddress | Reason::LimitRoute => 4429,
         Reason::LimitConnections
+        | Reason::Overloaded
         | Reason::UnavailableCache
         | Reason::UnavailableDatabase
         | Reason::UnavailableLayer

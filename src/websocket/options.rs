@@ -11,6 +11,10 @@ pub(crate) struct WebSocketOptions {
     pub(crate) origins: OriginPolicy,
     /// `check_user_is_active`: refuse an inactive user at the handshake too. Default: true.
     pub(crate) check_user_is_active: bool,
+    /// `expire_with_token`: an open socket ends when the token that its ticket was issued for expires. Default: false.
+    pub(crate) expire_with_token: bool,
+    /// `user_check_interval`: how often the users of all open sockets are looked up again. Default: 30 s; `None`: never.
+    pub(crate) user_check_interval: Option<Duration>,
     /// `refuse`: how a refusal is told. Default: by status.
     pub(crate) refuse: RefuseBy,
     /// `subprotocols`: those we speak, in order of preference. Default: none.
@@ -32,6 +36,8 @@ impl Default for WebSocketOptions {
         Self {
             origins: OriginPolicy::NotChecked,
             check_user_is_active: true,
+            expire_with_token: false,
+            user_check_interval: Some(Duration::from_secs(30)),
             refuse: RefuseBy::Status,
             subprotocols: Vec::new(),
             max_message_size: 16 * 1024 * 1024,

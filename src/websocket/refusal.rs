@@ -107,7 +107,11 @@ const fn status(reason: Reason) -> StatusCode {
         | Reason::OriginRefused
         | Reason::ConsumerRefused
         | Reason::AskRefused
-        | Reason::UpstreamRefused => StatusCode::FORBIDDEN,
+        | Reason::UpstreamRefused
+        | Reason::TokenExpired
+        | Reason::TokenRevoked
+        | Reason::PasswordChanged
+        | Reason::Disconnected => StatusCode::FORBIDDEN,
         Reason::NoRoute => StatusCode::NOT_FOUND,
         Reason::BadHandshake | Reason::GroupInvalid => StatusCode::BAD_REQUEST,
         Reason::ConsumerFailed => StatusCode::INTERNAL_SERVER_ERROR,
@@ -115,6 +119,8 @@ const fn status(reason: Reason) -> StatusCode {
         Reason::UpstreamFailed => StatusCode::BAD_GATEWAY,
         Reason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Reason::LimitConnections
+        | Reason::LimitRoute
+        | Reason::Overloaded
         | Reason::UnavailableCache
         | Reason::UnavailableDatabase
         | Reason::UnavailableLayer
@@ -138,6 +144,7 @@ mod tests {
             let response = Refusal::from(reason).response();
             let expected = match reason.code() {
                 code if code.starts_with("ticket_") || code.starts_with("user_") => 403,
+                "token_expired" | "token_revoked" | "password_changed" | "disconnected" => 403,
                 "origin_refused" | "upstream_refused" | "consumer_refused" | "ask_refused" => 403,
                 "consumer_failed" => 500,
                 "upstream_failed" => 502,

@@ -73,11 +73,8 @@ impl Gate {
             health_path_prefix: String::new(),
         });
         let site = Site { http: router(state.unwrap()), websocket: Arc::clone(&setup.site().websocket) };
-        let options = ServerOptions {
-            bind: "127.0.0.1:0".to_owned(),
-            health_path_prefix: String::new(),
-            limits: setup.limits.clone(),
-        };
+        let options =
+            ServerOptions { bind: "127.0.0.1:0".to_owned(), limits: setup.limits.clone(), ..ServerOptions::default() };
         let server = Server::bind(&options).await.unwrap();
         let address = server.address();
         let (site, receiver) = watch::channel(Arc::new(site));

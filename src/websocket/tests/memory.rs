@@ -112,7 +112,7 @@ async fn measure_members(what: &str, options: &ChannelLayerOptions) {
     };
     let pattern = RoutePattern::Path("ws/chat/<str:room>/".to_owned());
     let kind = RouteKind::Declared(Box::new(rules));
-    setup.routes = vec![RouteOptions { pattern, matches: None, kind, outbox: OutboxOptions::default() }];
+    setup.routes = vec![RouteOptions::new(pattern, kind)];
     let server = setup.start().await;
     for _ in 0..100 {
         drop(server.socket("/ws/chat/lobby/").await);

@@ -205,11 +205,8 @@ impl Setup {
     }
 
     pub(crate) async fn start(self) -> TestServer {
-        let options = ServerOptions {
-            bind: "127.0.0.1:0".to_owned(),
-            health_path_prefix: String::new(),
-            limits: self.limits.clone(),
-        };
+        let options =
+            ServerOptions { bind: "127.0.0.1:0".to_owned(), limits: self.limits.clone(), ..ServerOptions::default() };
         let server = Server::bind(&options).await.unwrap();
         let (address, open) = (server.address(), server.sockets());
         let (site, receiver) = watch::channel(self.site());
@@ -226,12 +223,8 @@ pub(crate) fn declared(path: &str, reply: serde_json::Value) -> RouteOptions {
     let reply = Some(DeclaredOutput::Json(reply));
     let rule =
         DeclaredReceive { action: DeclaredAction { reply, ..DeclaredAction::default() }, ..DeclaredReceive::default() };
-    RouteOptions {
-        pattern: RoutePattern::Path(path.to_owned()),
-        matches: None,
-        kind: RouteKind::Declared(Box::new(DeclaredOptions { receive: vec![rule], ..DeclaredOptions::default() })),
-        outbox: OutboxOptions::default(),
-    }
+    let kind = RouteKind::Declared(Box::new(DeclaredOptions { receive: vec![rule], ..DeclaredOptions::default() }));
+    RouteOptions::new(RoutePattern::Path(path.to_owned()), kind)
 }
 
 /// A running server.

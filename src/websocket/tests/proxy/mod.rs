@@ -101,12 +101,7 @@ pub(super) fn server_close(code: u16, reason: &str) -> Vec<u8> {
 /// A proxied route.
 pub(super) fn proxied(path: &str, auth: RouteAuth, hold: Option<HoldOptions>) -> RouteOptions {
     let options = ProxyOptions { upstream: None, auth, hold };
-    RouteOptions {
-        pattern: RoutePattern::Path(path.to_owned()),
-        matches: None,
-        kind: RouteKind::Proxy(options),
-        outbox: OutboxOptions::default(),
-    }
+    RouteOptions::new(RoutePattern::Path(path.to_owned()), RouteKind::Proxy(options))
 }
 
 /// A server in front of a Django: `ws/ticket/` needs a ticket, `ws/held/` too and is held for 3 s with 1,000 bytes, and
