@@ -3,7 +3,7 @@
 //! The consumer is asked before the handshake is answered, so that a client whose socket is open is in its groups. All of
 //! it is one task: a client that leaves meanwhile does not cut the consumer off in the middle.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use http::Response;
 use http_body_util::Either;
@@ -16,6 +16,7 @@ use super::{
     handshake::{AnswerBody, Client, Counted, TakenOver, refuse, switching_protocols},
     options::RefuseBy,
     outbox::Outbox,
+    roll::ConnectedSocket,
     site::Consumers,
 };
 use crate::{
@@ -45,6 +46,8 @@ impl From<Reason> for NotAccepted {
 pub(super) struct Admitted {
     pub(super) client: Client,
     pub(super) consumers: Consumers,
+    /// As written in the settings.
+    pub(super) route: Arc<str>,
     pub(super) state: ConnectionState,
     /// The one of ours that the client offers.
     pub(super) subprotocol: Option<Box<str>>,
@@ -94,9 +97,18 @@ impl Accepted {
 impl Admitted {
     /// Answers the handshake; `None` where there is no socket.
     async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Box<Accepted>> {
-        let Self { client, consumers, state, subprotocol, path, deflate, counted } = self;
+        let Self { client, consumers, route, state, subprotocol, path, deflate, mut counted } = self;
         let (deflate, extension) = deflate.unzip();
         let outbox = Arc::new(Outbox::new(Arc::clone(&consumers.context), deflate));
+        let connected = ConnectedSocket {
+            user: state.user.clone(),
+            username: state.username.clone(),
+            route,
+            address: client.address,
+            since: SystemTime::now(),
+            token: None,
+        };
+        counted.enter(&client.open, connected, &outbox);
         let (consumer, mut connection) = match connect(consumers, state, &outbox).await {
             Ok(connected) => connected,
             Err(NotAccepted { reason, close }) => {

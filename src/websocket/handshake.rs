@@ -26,6 +26,7 @@ use super::{
     proxy,
     refusal::{Form, Refusal},
     registry::Registration,
+    roll::{ConnectedSocket, Presence},
     route::Captures,
     scope::{self, Scope, TicketParameter},
     site::{Consumers, OpenSockets, Target, WebSocketSite},
@@ -69,7 +70,9 @@ pub(crate) async fn answer<B>(
     let client = Client { upgrade, site, open, address, accept, held };
     let site = Arc::clone(&client.site);
     match site.route(&scope.path) {
-        Some((_, Target::Proxy(proxy), _)) => proxy::answer(client, proxy, &scope, &request.into_parts().0).await,
+        Some((route, Target::Proxy(proxy), _)) => {
+            proxy::answer(client, proxy, site.route_name(route), &scope, &request.into_parts().0).await
+        }
         Some((route, Target::Consumer(consumers), captures)) => {
             let subprotocol = subprotocol(request.headers(), &site.options.subprotocols);
             let headers = request.headers();
@@ -79,7 +82,8 @@ pub(crate) async fn answer<B>(
                     let (consumers, subprotocol) = (consumers.clone(), subprotocol.map(Box::from));
                     let deflate = site.deflate.clone().zip(deflate::agreed(headers));
                     let path = scope.path;
-                    let admitted = Admitted { client, consumers, state, subprotocol, path, counted, deflate };
+                    let route = site.route_name(route);
+                    let admitted = Admitted { client, consumers, route, state, subprotocol, path, counted, deflate };
                     admitted::open(admitted).await
                 }
                 Err(reason) => client.refuse(reason, &scope.path, subprotocol),
@@ -257,6 +261,7 @@ pub(super) struct Counted {
     any: HeldAny,
     address: Option<Held<IpAddr>>,
     user: Option<Held<UserId>>,
+    presence: Option<Presence>,
 }
 
 impl Counted {
@@ -271,7 +276,7 @@ impl Counted {
         if open.is_draining() {
             return Err(Reason::Draining);
         }
-        Ok(Self { any, address, user: None })
+        Ok(Self { any, address, user: None, presence: None })
     }
 
     /// And one of this user's.
@@ -279,6 +284,11 @@ impl Counted {
         let max = site.limits.connections_per_user;
         self.user = open.limits.user(user, max).map_err(|Exceeded| Reason::LimitUser)?;
         Ok(self)
+    }
+
+    /// And entered as connected.
+    pub(super) fn enter(&mut self, open: &OpenSockets, connected: ConnectedSocket, outbox: &Arc<Outbox>) {
+        self.presence = Some(open.roll.enter(connected, outbox));
     }
 }
 

@@ -1,6 +1,6 @@
 //! One client connection: scope, route, handshake, frames, close.
 //!
-//! `handshake` admits or refuses, `admitted` asks the consumer, `connection` runs what was admitted on `codec`, `outbox` and `registry`; `proxy` passes a
+//! `handshake` admits or refuses, `admitted` asks the consumer, `connection` runs what was admitted on `codec`, `outbox` and `registry`; `roll` knows who is connected; `proxy` passes a
 //! handshake on to Django, and `relay` runs what Django accepted.
 
 mod admitted;
@@ -19,6 +19,7 @@ mod refusal;
 mod refusals;
 mod registry;
 mod relay;
+mod roll;
 pub(crate) mod route;
 pub(crate) mod scope;
 mod scratch;
@@ -28,6 +29,7 @@ pub(crate) use handshake::{AnswerBody, answer, is_upgrade};
 pub(crate) use options::{DeflateOptions, OriginPolicy, RefuseBy, WebSocketOptions};
 pub(crate) use refusals::RefusedHandshake;
 pub(crate) use registry::Registry;
+pub(crate) use roll::{ConnectedSocket, Roll};
 pub(crate) use route::Route;
 pub(crate) use site::{OpenSockets, WebSocketParts, WebSocketSite};
 

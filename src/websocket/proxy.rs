@@ -4,7 +4,10 @@
 //! same user goes on in its place, which the middleware redeems in its turn. Any other handshake goes on untouched. The
 //! client is answered as Django answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
@@ -16,8 +19,10 @@ use super::{
     close::CloseFrame,
     handshake::{self, AnswerBody, Client, Counted, TakenOver},
     options::RefuseBy,
+    outbox::Outbox,
     refusal::{Form, Refusal},
     relay::{Hold, Redial, RedialError, Relay},
+    roll::ConnectedSocket,
     scope::{self, Scope},
     site::{OpenSockets, Target, WebSocketSite},
 };
@@ -55,16 +60,25 @@ impl Proxy {
 }
 
 /// Answers a handshake as Django answers it, and runs its socket where it is accepted.
-pub(super) async fn answer(client: Client, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts) -> Response<AnswerBody> {
+///
+/// `route`: as written in the settings.
+pub(super) async fn answer(
+    client: Client,
+    proxy: &Arc<Proxy>,
+    route: Arc<str>,
+    scope: &Scope,
+    head: &Parts,
+) -> Response<AnswerBody> {
     // For a handshake that is closed at once: a browser wants one of those that it offered.
     let offered = handshake::tokens(&head.headers, &header::SEC_WEBSOCKET_PROTOCOL).next().map(str::to_owned);
     let offered = offered.as_deref();
     let (path, address) = (&scope.path, client.address);
-    match admit(&client, proxy, scope, head).await {
+    match admit(&client, proxy, route, scope, head).await {
         Ok(accepted) => {
             tracing::debug!(path, client.address = %address, "socket accepted by the upstream");
             let response = handshake::accepted(accepted.headers);
-            tokio::spawn(run(client, accepted.upstream, accepted.hold, accepted.counted));
+            let Accepted { upstream, outbox, hold, counted, .. } = accepted;
+            tokio::spawn(run(client, upstream, outbox, hold, counted));
             response.map(Either::Left)
         }
         Err(Refused::Here(reason)) => client.refuse(reason, path, offered),
@@ -88,6 +102,7 @@ struct Accepted {
     /// Those of the answer.
     headers: HeaderMap,
     upstream: OpenUpstream,
+    outbox: Arc<Outbox>,
     hold: Option<Box<Hold>>,
     counted: (Counted, OwnedSemaphorePermit),
 }
@@ -107,7 +122,13 @@ impl From<Reason> for Refused {
 
 /// The order of the checks is that of our own sockets. The connection to Django stands before the ticket is redeemed, so
 /// that a Django that is down does not burn it.
-async fn admit(client: &Client, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts) -> Result<Accepted, Refused> {
+async fn admit(
+    client: &Client,
+    proxy: &Arc<Proxy>,
+    route: Arc<str>,
+    scope: &Scope,
+    head: &Parts,
+) -> Result<Accepted, Refused> {
     let site = &client.site;
     let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
     let mut headers = site.forwarding.request_headers(head, peer).map_err(Refused::Ambiguous)?;
@@ -127,9 +148,19 @@ async fn admit(client: &Client, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts)
     let connected = proxy.connect().await?;
     let mut target = with_one_slash(head.uri.path_and_query().cloned());
     let (mut value, mut fresh) = (None, None);
+    let outbox = Arc::default();
     if let Some(ticket) = ticket {
         let (user, redeemed) = handshake::redeem(site, ticket).await?;
         counted = counted.with_user(site, &client.open, &user.id)?;
+        let socket = ConnectedSocket {
+            user: user.id,
+            username: user.username.map(String::into_boxed_str),
+            route,
+            address: client.address,
+            since: SystemTime::now(),
+            token: None,
+        };
+        counted.enter(&client.open, socket, &outbox);
         let ticket;
         (target, ticket) = with_fresh_ticket(site, &target, &redeemed).await?;
         (value, fresh) = (Some(redeemed), Some(ticket));
@@ -147,7 +178,7 @@ async fn admit(client: &Client, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts)
                 redial.subprotocol = subprotocol(&headers);
                 Box::new(Hold::new(options, Arc::new(redial)))
             });
-            Ok(Accepted { headers, upstream, hold, counted: (counted, descriptor) })
+            Ok(Accepted { headers, upstream, outbox, hold, counted: (counted, descriptor) })
         }
     }
 }
@@ -155,10 +186,11 @@ async fn admit(client: &Client, proxy: &Arc<Proxy>, scope: &Scope, head: &Parts)
 async fn run(
     client: Client,
     upstream: OpenUpstream,
+    outbox: Arc<Outbox>,
     hold: Option<Box<Hold>>,
     counted: (Counted, OwnedSemaphorePermit),
 ) {
-    if let Some((relay, held)) = Box::pin(relay(client, upstream, hold)).await {
+    if let Some((relay, held)) = Box::pin(relay(client, upstream, outbox, hold)).await {
         relay.run().await;
         drop(held);
     }
@@ -169,9 +201,10 @@ async fn run(
 async fn relay(
     client: Client,
     upstream: OpenUpstream,
+    outbox: Arc<Outbox>,
     hold: Option<Box<Hold>>,
 ) -> Option<(Box<Relay>, Arc<OwnedSemaphorePermit>)> {
-    let TakenOver { stream, early, outbox, registration, site, held } = client.take_over(Arc::default()).await?;
+    let TakenOver { stream, early, outbox, registration, site, held } = client.take_over(outbox).await?;
     let options = Arc::clone(&site.options);
     let mut relay = Relay::new(stream, upstream.stream, upstream.lease, hold, outbox, registration, options);
     relay.begin(&early, &upstream.early);
@@ -345,7 +378,7 @@ const fn is_for_now(status: StatusCode) -> bool {
 mod tests {
     use super::*;
 
-    fn size<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+    fn size<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -18,6 +18,7 @@ use super::{
     proxy::Proxy,
     refusals::Refusals,
     registry::Registry,
+    roll::Roll,
     route::{self, Captures, Route},
 };
 use crate::{
@@ -32,6 +33,9 @@ use crate::{
     upstream::{Forwarding, ProxyOptions, Upstream, UpstreamOptions},
     user::UserStore,
 };
+
+/// How a path is named that no route has.
+const ELSEWHERE: &str = "upstream";
 
 /// What a route leads to.
 pub(super) enum Target {
@@ -69,6 +73,8 @@ pub(crate) struct WebSocketSite {
     routes: Vec<Route>,
     /// One for each route.
     targets: Vec<Target>,
+    /// The same, as written; and that of any other path.
+    names: Vec<Arc<str>>,
     /// Where a path leads that no route has.
     elsewhere: Option<Target>,
     /// But not from these, where Django is asked.
@@ -95,6 +101,7 @@ impl WebSocketSite {
         let mut problems = Vec::new();
         let mut compiled = Vec::new();
         let mut targets = Vec::new();
+        let mut names: Vec<Arc<str>> = Vec::new();
         let mut servers = Vec::new();
         for options in routes {
             let (RoutePattern::Path(written) | RoutePattern::Regex(written)) = &options.pattern;
@@ -141,13 +148,16 @@ impl WebSocketSite {
             };
             compiled.push(route);
             targets.push(target);
+            names.push(written.as_str().into());
         }
         if !problems.is_empty() {
             return Err(problems);
         }
+        names.push(ELSEWHERE.into());
         Ok(Self {
             routes: compiled,
             targets,
+            names,
             elsewhere: upstream.map(|upstream| Target::Proxy(Arc::new(Proxy::untouched(upstream)))),
             ask_paths: OwnPaths::new(routes),
             origins: OriginCheck::new(&options.origins),
@@ -179,6 +189,11 @@ impl WebSocketSite {
         }
     }
 
+    /// The route of this index, as written in the settings.
+    pub(super) fn route_name(&self, index: usize) -> Arc<str> {
+        self.names.get(index).map_or_else(|| ELSEWHERE.into(), Arc::clone)
+    }
+
     /// What the sockets of a route have in common.
     #[cfg(test)]
     pub(super) fn context(&self, path: &str) -> Option<&Arc<RouteContext>> {
@@ -194,6 +209,7 @@ impl WebSocketSite {
         let context =
             RouteContext { route: "test".to_owned(), captures: route.names().to_vec(), ..RouteContext::default() };
         self.routes.insert(0, route);
+        self.names.insert(0, "test".into());
         self.targets.insert(0, Target::Consumer(Consumers { application, context: Arc::new(context) }));
     }
 }
@@ -212,6 +228,8 @@ fn own_upstream(options: &ProxyOptions, known: &mut Vec<(UpstreamOptions, Arc<Up
 /// What all sockets of the process share, whichever settings they were admitted by.
 pub(crate) struct OpenSockets {
     pub(crate) registry: Arc<Registry>,
+    /// Who is connected.
+    pub(crate) roll: Arc<Roll>,
     pub(super) limits: Limits,
     pub(crate) refusals: Refusals,
     /// How many sockets file descriptors allow.
@@ -225,6 +243,7 @@ impl OpenSockets {
     pub(crate) fn new(registry: Arc<Registry>, most: usize) -> Self {
         Self {
             registry,
+            roll: Roll::new(),
             limits: Limits::default(),
             refusals: Refusals::default(),
             most,
