@@ -10,6 +10,7 @@
 //! causes.rs      an error's text, with its causes
 //! secret.rs      text that never reaches a log
 //! networks.rs    networks of addresses: whom to trust
+//! metrics/       what is counted, and the page that Prometheus reads
 //! admin/         the address for those who run the server
 //! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
 //! server/        accept loop on hyper: time-outs, sizes, limits; the upgrade
@@ -55,6 +56,7 @@ mod http;
 #[cfg(any(test, feature = "internals"))]
 #[doc(hidden)]
 pub mod internals;
+mod metrics;
 mod networks;
 mod python;
 mod reason;

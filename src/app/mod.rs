@@ -10,6 +10,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc};
 use tokio::sync::{Notify, watch};
 
 use crate::{
+    metrics::Metrics,
     server::{Server, Site},
     settings::Settings,
 };
@@ -26,6 +27,7 @@ pub struct App {
     site: watch::Sender<Arc<HttpSite>>,
     refused_login: Arc<Notify>,
     layers: Arc<Layers>,
+    metrics: Arc<Metrics>,
 }
 
 /// Why the server cannot start.
@@ -62,9 +64,9 @@ impl App {
     pub async fn build(settings: Settings) -> Result<Self, AppError> {
         let bind = settings.server.clone();
         let refused_login = Arc::new(Notify::new());
-        let layers = Arc::default();
+        let (layers, metrics) = (Arc::default(), Arc::default());
         let site = open_site(settings, &refused_login, &layers).await.map_err(|error| AppError::Site(error.into()))?;
-        Self::with_site(&bind, site, refused_login, layers).await
+        Self::with_site(&bind, site, refused_login, layers, metrics).await
     }
 
     /// Binds the address of `options` for a site that is there already.
@@ -73,10 +75,12 @@ impl App {
         site: HttpSite,
         refused_login: Arc<Notify>,
         layers: Arc<Layers>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, AppError> {
-        let server =
-            Server::bind(options).await.map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
-        Ok(Self { server, site: watch::Sender::new(Arc::new(site)), refused_login, layers })
+        let server = Server::bind(options, Arc::clone(&metrics))
+            .await
+            .map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
+        Ok(Self { server, site: watch::Sender::new(Arc::new(site)), refused_login, layers, metrics })
     }
 
     /// Where it listens; with port 0 in `--bind` the port that the system chose.

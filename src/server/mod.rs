@@ -24,7 +24,10 @@ use tokio::{
 };
 use tower_service::Service;
 
-use crate::websocket::{OpenSockets, Registry, WebSocketSite};
+use crate::{
+    metrics::Metrics,
+    websocket::{OpenSockets, Registry, WebSocketSite},
+};
 use dispatch::{ClientConnection, dispatch};
 
 pub(crate) use options::{AdmissionOptions, LimitOptions, Rate, ServerOptions, TlsOptions};
@@ -81,11 +84,11 @@ impl Server {
     /// # Errors
     ///
     /// The address cannot be resolved or bound.
-    pub(crate) async fn bind(options: &ServerOptions) -> io::Result<Self> {
+    pub(crate) async fn bind(options: &ServerOptions, metrics: Arc<Metrics>) -> io::Result<Self> {
         let listener = listen(&options.bind).await?;
         let address = listener.local_addr()?;
         let most = descriptors::most_connections(descriptors::raise_limit());
-        let open = OpenSockets::new(Registry::new(TIMER_RESOLUTION), descriptors::most_sockets(most));
+        let open = OpenSockets::new(Registry::new(TIMER_RESOLUTION), descriptors::most_sockets(most), metrics);
         Ok(Self {
             listener,
             address,

@@ -115,7 +115,7 @@ async fn at_the_limit_of_descriptors_new_connections_wait_and_old_ones_live() {
         limits: setup.limits.clone(),
         ..super::ServerOptions::default()
     };
-    let mut server = super::Server::bind(&options).await.unwrap();
+    let mut server = super::Server::bind(&options, Arc::default()).await.unwrap();
     server.most = 2;
     server.permits = Arc::new(tokio::sync::Semaphore::new(2));
     let address = server.address();

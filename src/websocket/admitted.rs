@@ -97,7 +97,7 @@ impl Accepted {
 impl Admitted {
     /// Answers the handshake; `None` where there is no socket.
     async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Box<Accepted>> {
-        let Self { client, consumers, route, state, subprotocol, path, deflate, mut counted } = self;
+        let Self { mut client, consumers, route, state, subprotocol, path, deflate, mut counted } = self;
         let (deflate, extension) = deflate.unzip();
         let outbox = Arc::new(Outbox::new(Arc::clone(&consumers.context), deflate));
         let connected = ConnectedSocket {
@@ -114,7 +114,7 @@ impl Admitted {
             Err(NotAccepted { reason, close }) => {
                 let response = match close {
                     Some(close) if client.site.options.refuse == RefuseBy::Close => {
-                        client.open.refused(reason, None, &path, client.address);
+                        client.refused(reason, None, &path);
                         client.close(close, subprotocol.as_deref())
                     }
                     _ => client.refuse(reason, &path, subprotocol.as_deref()),
@@ -126,6 +126,9 @@ impl Admitted {
         };
         let subprotocol = connection.take_subprotocol().or(subprotocol);
         let response = switching_protocols(&client.accept, subprotocol.as_deref(), extension).map(Either::Left);
+        if !answer.is_closed() {
+            client.accepted();
+        }
         if answer.send(response).is_ok()
             && let Some(client) = client.take_over(outbox).await
         {

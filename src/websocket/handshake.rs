@@ -4,7 +4,7 @@
 //! ticket, the user. So a wrong URL, a foreign page or a full server does not burn a ticket, which Python does for the
 //! first.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -34,6 +34,7 @@ use super::{
 use crate::{
     consumer::ConnectionState,
     consumer::ask::{Ask, AskScope},
+    metrics::Metrics,
     python::Value,
     reason::Reason,
     server::PatientStream,
@@ -61,13 +62,15 @@ pub(crate) async fn answer<B>(
     held: Arc<OwnedSemaphorePermit>,
     mut request: Request<B>,
 ) -> Response<AnswerBody> {
+    let since = Instant::now();
     let accept = match check_form(&request) {
         Ok(accept) => accept,
         Err(form) => return refuse(&open, form.into(), address, request.uri().path()).map(Either::Left),
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let scope = Scope::new(request.uri());
-    let client = Client { upgrade, site, open, address, accept, held };
+    let attempt = Attempt { metrics: Arc::clone(&open.metrics), since, is_over: false };
+    let client = Client { upgrade, site, open, address, accept, held, attempt };
     let site = Arc::clone(&client.site);
     match site.route(&scope.path) {
         Some((route, Target::Proxy(proxy), _)) => {
@@ -105,6 +108,23 @@ pub(super) struct Client {
     /// The `Sec-WebSocket-Accept` that it waits for.
     pub(super) accept: String,
     held: Arc<OwnedSemaphorePermit>,
+    attempt: Attempt,
+}
+
+/// A handshake that has no answer yet. Dropped, it counts as abandoned by the client.
+struct Attempt {
+    metrics: Arc<Metrics>,
+    since: Instant,
+    is_over: bool,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        // What panics is refused.
+        if !self.is_over && !std::thread::panicking() {
+            self.metrics.handshakes.abandoned();
+        }
+    }
 }
 
 /// A client's connection, taken back from hyper when the answer has left.
@@ -125,12 +145,30 @@ impl Client {
         one_more(self.held.semaphore(), self.open.most / 64).ok_or(Reason::LimitConnections)
     }
 
+    /// Says that the handshake is accepted. It is to be called once, before the answer leaves.
+    pub(super) fn accepted(&mut self) {
+        self.attempt.is_over = true;
+        self.attempt.metrics.handshakes.accepted(self.attempt.since.elapsed());
+    }
+
+    /// Says that the handshake is refused, by Django's own `status` where that answered.
+    pub(super) fn refused(&mut self, reason: Reason, status: Option<StatusCode>, path: &str) {
+        self.attempt.is_over = true;
+        self.open.refused(reason, status.map(|status| status.as_u16()), path, self.address);
+    }
+
+    /// Refuses a handshake that is not in form.
+    pub(super) fn refuse_form(mut self, form: Form, path: &str) -> Response<AnswerBody> {
+        self.refused(Reason::BadHandshake, None, path);
+        Refusal::from(form).response().map(Either::Left)
+    }
+
     /// Tells a refusal, by a status or by a close code.
-    pub(super) fn refuse(self, reason: Reason, path: &str, subprotocol: Option<&str>) -> Response<AnswerBody> {
+    pub(super) fn refuse(mut self, reason: Reason, path: &str, subprotocol: Option<&str>) -> Response<AnswerBody> {
+        self.refused(reason, None, path);
         if self.site.options.refuse == RefuseBy::Status {
-            return refuse(&self.open, reason.into(), self.address, path).map(Either::Left);
+            return Refusal::from(reason).response().map(Either::Left);
         }
-        self.open.refused(reason, None, path, self.address);
         self.close(CloseFrame::refusal(reason), subprotocol)
     }
 

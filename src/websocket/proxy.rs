@@ -20,7 +20,7 @@ use super::{
     handshake::{self, AnswerBody, Client, Counted, TakenOver},
     options::RefuseBy,
     outbox::Outbox,
-    refusal::{Form, Refusal},
+    refusal::Form,
     relay::{Hold, Redial, RedialError, Relay},
     roll::ConnectedSocket,
     scope::{self, Scope},
@@ -63,7 +63,7 @@ impl Proxy {
 ///
 /// `route`: as written in the settings.
 pub(super) async fn answer(
-    client: Client,
+    mut client: Client,
     proxy: &Arc<Proxy>,
     route: Arc<str>,
     scope: &Scope,
@@ -76,18 +76,17 @@ pub(super) async fn answer(
     match admit(&client, proxy, route, scope, head).await {
         Ok(accepted) => {
             tracing::debug!(path, client.address = %address, "socket accepted by the upstream");
+            client.accepted();
             let response = handshake::accepted(accepted.headers);
             let Accepted { upstream, outbox, hold, counted, .. } = accepted;
             tokio::spawn(run(client, upstream, outbox, hold, counted));
             response.map(Either::Left)
         }
         Err(Refused::Here(reason)) => client.refuse(reason, path, offered),
-        Err(Refused::Ambiguous(ambiguous)) => {
-            handshake::refuse(&client.open, Refusal::from(Form::Ambiguous(ambiguous)), address, path).map(Either::Left)
-        }
+        Err(Refused::Ambiguous(ambiguous)) => client.refuse_form(Form::Ambiguous(ambiguous), path),
         Err(Refused::ByUpstream(mut response)) => {
             let status = response.status();
-            client.open.refused(Reason::UpstreamRefused, Some(status.as_u16()), path, address);
+            client.refused(Reason::UpstreamRefused, Some(status), path);
             if client.site.options.refuse == RefuseBy::Close {
                 return client.close(CloseFrame::upstream_refused(status), offered);
             }

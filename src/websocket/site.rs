@@ -27,6 +27,7 @@ use crate::{
         self, Application, RouteContext, RouteKind, RouteOptions, RoutePattern, Tally,
         ask::{Ask, Asks, OwnPaths},
     },
+    metrics::Metrics,
     reason::Reason,
     server::LimitOptions,
     ticket::TicketStore,
@@ -232,6 +233,7 @@ pub(crate) struct OpenSockets {
     pub(crate) roll: Arc<Roll>,
     pub(super) limits: Limits,
     pub(crate) refusals: Refusals,
+    pub(crate) metrics: Arc<Metrics>,
     /// How many sockets file descriptors allow.
     pub(super) most: usize,
     is_draining: AtomicBool,
@@ -240,12 +242,13 @@ pub(crate) struct OpenSockets {
 
 impl OpenSockets {
     /// `most`: how many sockets there can be in all, whatever the settings say.
-    pub(crate) fn new(registry: Arc<Registry>, most: usize) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>, most: usize, metrics: Arc<Metrics>) -> Self {
         Self {
             registry,
             roll: Roll::new(),
             limits: Limits::default(),
             refusals: Refusals::default(),
+            metrics,
             most,
             is_draining: AtomicBool::new(false),
             current: OnceLock::new(),
@@ -256,6 +259,7 @@ impl OpenSockets {
     /// own, where that answered; `path` is without its query.
     pub(super) fn refused(&self, reason: Reason, status: Option<u16>, path: &str, address: IpAddr) {
         tracing::info!(%reason, status, path, client.address = %address, "handshake refused");
+        self.metrics.handshakes.refused(reason);
         self.refusals.add(reason, path, address, SystemTime::now());
     }
 

@@ -75,7 +75,7 @@ impl Gate {
         let site = Site { http: router(state.unwrap()), websocket: Arc::clone(&setup.site().websocket) };
         let options =
             ServerOptions { bind: "127.0.0.1:0".to_owned(), limits: setup.limits.clone(), ..ServerOptions::default() };
-        let server = Server::bind(&options).await.unwrap();
+        let server = Server::bind(&options, Arc::default()).await.unwrap();
         let address = server.address();
         let (site, receiver) = watch::channel(Arc::new(site));
         let task = tokio::spawn(server.serve(receiver, std::future::pending()));

@@ -207,7 +207,7 @@ impl Setup {
     pub(crate) async fn start(self) -> TestServer {
         let options =
             ServerOptions { bind: "127.0.0.1:0".to_owned(), limits: self.limits.clone(), ..ServerOptions::default() };
-        let server = Server::bind(&options).await.unwrap();
+        let server = Server::bind(&options, Arc::default()).await.unwrap();
         let (address, open) = (server.address(), server.sockets());
         let (site, receiver) = watch::channel(self.site());
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,0 +1,83 @@
+//! What the process counts, for Prometheus: `/metrics` on the admin address.
+//!
+//! A part of the program that has something to count gets a file here, with a struct of numbers and a `write` that puts
+//! them on the page. What can be asked for when a scrape comes is not counted again: see [`Metrics::sample`]. No label has
+//! values without bound: never a user, an address or a path; routes by their pattern, as written.
+
+mod count;
+mod exposition;
+mod handshakes;
+mod process;
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+pub(crate) use count::{ByReason, Count, Counts, Histogram};
+pub(crate) use exposition::{Format, Page};
+use handshakes::Handshakes;
+use process::Process;
+
+/// The numbers of one process. They outlive a reload of the settings.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    process: Process,
+    pub(crate) handshakes: Handshakes,
+    samplers: Mutex<Vec<Sampler>>,
+}
+
+type Sampler = Box<dyn Fn(&mut Page) + Send + Sync>;
+
+impl Metrics {
+    /// Asks `sampler` at each scrape. It is to write families that nobody else writes, and not to wait for anything.
+    pub(crate) fn sample(&self, sampler: impl Fn(&mut Page) + Send + Sync + 'static) {
+        self.samplers().push(Box::new(sampler));
+    }
+
+    /// The answer to a scrape, whose `Content-Type` is that of `format`.
+    pub(crate) fn encode(&self, format: Format) -> String {
+        let mut page = Page::new(format);
+        self.process.write(&mut page);
+        self.handshakes.write(&mut page);
+        for sampler in self.samplers().iter() {
+            sampler(&mut page);
+        }
+        page.finish()
+    }
+
+    fn samplers(&self) -> MutexGuard<'_, Vec<Sampler>> {
+        self.samplers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, time::Duration};
+
+    use super::*;
+    use crate::reason::Reason;
+
+    #[test]
+    fn every_family_is_written_once_and_in_one_piece() {
+        let metrics = Metrics::default();
+        metrics.handshakes.accepted(Duration::from_millis(2));
+        metrics.handshakes.refused(Reason::NoRoute);
+        metrics.sample(|page| page.gauge("sluicegate_sampled", "Asked for.").sample(&[], 7_u64));
+        let page = metrics.encode(Format::OpenMetrics);
+        let families: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        let names: HashSet<_> = families.iter().map(|family| family.split(' ').next().unwrap()).collect();
+        assert_eq!(names.len(), families.len());
+        assert!(page.contains("sluicegate_handshakes_total{outcome=\"refused\",reason=\"no_route\"} 1\n"), "{page}");
+        assert!(page.contains("sluicegate_sampled 7\n") && page.ends_with("# EOF\n"), "{page}");
+        for name in names {
+            assert!(name.starts_with("sluicegate_") || name.starts_with("process_"), "{name}");
+        }
+    }
+}
