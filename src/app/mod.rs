@@ -10,6 +10,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc};
 use tokio::sync::{Notify, watch};
 
 use crate::{
+    admin::{Access, AdminOptions, AdminServer, Board},
     metrics::Metrics,
     server::{Server, Site},
     settings::Settings,
@@ -28,6 +29,7 @@ pub struct App {
     refused_login: Arc<Notify>,
     layers: Arc<Layers>,
     metrics: Arc<Metrics>,
+    admin: Option<(AdminServer, Arc<Board>)>,
 }
 
 /// Why the server cannot start.
@@ -38,6 +40,14 @@ pub enum AppError {
     #[error("cannot listen on {address}: {source}. {}", bind_hint(source))]
     Bind {
         /// As written in `--bind`.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The admin address cannot be listened on.
+    #[error("cannot listen on the admin address {address}: {source}. `--admin-bind` takes another one")]
+    BindAdmin {
+        /// As written in `--admin-bind`.
         address: String,
         /// What the system said.
         source: io::Error,
@@ -62,16 +72,17 @@ impl App {
     ///
     /// [`AppError`] says which part does not work, and what to do about it.
     pub async fn build(settings: Settings) -> Result<Self, AppError> {
-        let bind = settings.server.clone();
+        let (bind, admin) = (settings.server.clone(), settings.admin.clone());
         let refused_login = Arc::new(Notify::new());
         let (layers, metrics) = (Arc::default(), Arc::default());
         let site = open_site(settings, &refused_login, &layers).await.map_err(|error| AppError::Site(error.into()))?;
-        Self::with_site(&bind, site, refused_login, layers, metrics).await
+        Self::with_site(&bind, admin.as_ref(), site, refused_login, layers, metrics).await
     }
 
-    /// Binds the address of `options` for a site that is there already.
+    /// Binds the addresses of `options` and `admin` for a site that is there already.
     pub(crate) async fn with_site(
         options: &crate::server::ServerOptions,
+        admin: Option<&AdminOptions>,
         site: HttpSite,
         refused_login: Arc<Notify>,
         layers: Arc<Layers>,
@@ -80,7 +91,12 @@ impl App {
         let server = Server::bind(options, Arc::clone(&metrics))
             .await
             .map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
-        Ok(Self { server, site: watch::Sender::new(Arc::new(site)), refused_login, layers, metrics })
+        let site = watch::Sender::new(Arc::new(site));
+        let admin = match admin {
+            Some(options) => Some(bind_admin(options, &server, &site).await?),
+            None => None,
+        };
+        Ok(Self { server, site, refused_login, layers, metrics, admin })
     }
 
     /// Where it listens; with port 0 in `--bind` the port that the system chose.
@@ -95,12 +111,15 @@ impl App {
             site: self.site.clone(),
             refused_login: Arc::clone(&self.refused_login),
             layers: Arc::clone(&self.layers),
+            board: self.admin.as_ref().map(|(_, board)| Arc::clone(board)),
         }
     }
 
-    /// Serves until `shutdown` is ready, then closes the sockets with 1012, lets requests finish, leaves all groups and returns.
+    /// Serves until `shutdown` is ready, then closes the sockets with 1012, lets requests finish, leaves all groups
+    /// and returns. The admin address answers until then.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { server, site, layers, .. } = self;
+        let Self { server, site, layers, admin, .. } = self;
+        let admin = admin.map(|(server, board)| server.start(board));
         let reports = tokio::spawn({
             let layers = Arc::clone(&layers);
             async move { layers.report().await }
@@ -108,6 +127,9 @@ impl App {
         server.serve(site.subscribe(), shutdown).await;
         reports.abort();
         layers.close().await;
+        if let Some(admin) = admin {
+            admin.stop().await;
+        }
         drop(site);
     }
 }
@@ -116,6 +138,20 @@ impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App").field("address", &self.address()).finish_non_exhaustive()
     }
+}
+
+async fn bind_admin(
+    options: &AdminOptions,
+    server: &Server,
+    site: &watch::Sender<Arc<HttpSite>>,
+) -> Result<(AdminServer, Arc<Board>), AppError> {
+    let bound = AdminServer::bind(options).await;
+    let admin = bound.map_err(|source| AppError::BindAdmin { address: options.bind.clone(), source })?;
+    tracing::info!("the admin page is at http://{}", admin.address());
+    if options.is_open_to_others(admin.address()) {
+        tracing::warn!("{}", AdminOptions::OPEN_TO_OTHERS);
+    }
+    Ok((admin, Arc::new(Board::new(Access::new(options), server.sockets(), site.subscribe()))))
 }
 
 /// Opens everything that `settings` name, and tries it once.
@@ -135,6 +171,7 @@ pub(crate) struct Reloader {
     site: watch::Sender<Arc<HttpSite>>,
     refused_login: Arc<Notify>,
     layers: Arc<Layers>,
+    board: Option<Arc<Board>>,
 }
 
 impl Reloader {
@@ -143,14 +180,19 @@ impl Reloader {
         self.refused_login.notified().await;
     }
 
-    /// Opens everything anew by `settings` and serves by it from then on. The address and the limits of the listener stay.
+    /// Opens everything anew by `settings` and serves by it from then on. The addresses and the
+    /// limits of the listeners stay.
     ///
     /// # Errors
     ///
     /// [`OpenSiteError`]; nothing has changed.
     pub(crate) async fn reload(&self, settings: Settings) -> Result<(), OpenSiteError> {
+        let admin = settings.admin.clone();
         let site = open_site(settings, &self.refused_login, &self.layers).await?;
         self.site.send_replace(Arc::new(site));
+        if let (Some(board), Some(options)) = (&self.board, &admin) {
+            board.set_access(Access::new(options));
+        }
         Ok(())
     }
 }

@@ -136,6 +136,7 @@ impl Parts {
             layer: self.layer.clone(),
         };
         let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;
+        let layer = self.layer.clone();
         let http = HttpState::new(HttpParts {
             options: settings.http,
             verifier: self.verifier,
@@ -151,7 +152,7 @@ impl Parts {
         if let Some(register) = register {
             register.take_part();
         }
-        Ok(Site { http: router(http), websocket: Arc::new(websocket) })
+        Ok(Site { health: http.health(), http: router(http), websocket: Arc::new(websocket), layer })
     }
 }
 

@@ -24,7 +24,7 @@ async fn show(arguments: &DemoArguments) -> u8 {
             return UNUSABLE;
         }
     };
-    let app = match App::with_site(&options, site, Arc::default(), Arc::default(), Arc::default()).await {
+    let app = match App::with_site(&options, None, site, Arc::default(), Arc::default(), Arc::default()).await {
         Ok(app) => app,
         Err(error) => {
             eprintln!("sluicegate: {error}");

@@ -65,10 +65,11 @@ pub(crate) async fn build(
         tickets,
         throttles: Arc::new(InProcessThrottleStore::default()),
         health_path_prefix: String::new(),
-        layer: Some(layer),
+        layer: Some(Arc::clone(&layer)),
     })?;
+    let health = http.health();
     let http = page::router(access_token, users).fallback_service(router(http));
     let http = hosts::only_this_machine(http, bind);
     let server = ServerOptions { bind: bind.to_owned(), limits, ..ServerOptions::default() };
-    Ok((server, Site { http, websocket: Arc::new(websocket) }))
+    Ok((server, Site { http, websocket: Arc::new(websocket), health, layer: Some(layer) }))
 }

@@ -52,12 +52,12 @@ impl Health {
     }
 
     /// `/healthz`: the process lives.
-    pub(super) fn alive() -> Response {
+    pub(crate) fn alive() -> Response {
         answer(StatusCode::OK, &json!({ "status": "ok" }))
     }
 
     /// `/readyz`: 200, or 503 with the state of each part.
-    pub(super) async fn ready(&self) -> Response {
+    pub(crate) async fn ready(&self) -> Response {
         let Readiness { cache, database, channel_layer, upstream } = self.readiness().await;
         let state = |ok: bool| if ok { "ok" } else { "unavailable" };
         let is_ready = cache && database && channel_layer != Some(false);

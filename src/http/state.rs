@@ -52,11 +52,16 @@ pub(crate) struct HttpState {
     pub(super) upstream: Option<Arc<Upstream>>,
     pub(super) ask_paths: OwnPaths,
     pub(super) forwarding: Arc<Forwarding>,
-    pub(super) health: Health,
+    pub(super) health: Arc<Health>,
     pub(super) health_path_prefix: String,
 }
 
 impl HttpState {
+    /// What `/readyz` asks.
+    pub(crate) fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
+    }
+
     /// Compiles the patterns of the settings.
     ///
     /// # Errors
@@ -67,12 +72,12 @@ impl HttpState {
             views: Views::new(&parts.options.views)?,
             cors: Cors::new(&parts.options.cors)?,
             ssl_redirect: SslRedirect::new(&parts.options)?,
-            health: Health::new(
+            health: Arc::new(Health::new(
                 Arc::clone(&parts.users),
                 Arc::clone(&parts.tickets),
                 parts.upstream.clone(),
                 parts.layer,
-            ),
+            )),
             auth_header: header_of_meta(&parts.verifier.options().auth_header_name),
             health_path_prefix: parts.health_path_prefix,
             options: parts.options,

@@ -25,6 +25,8 @@ use tokio::{
 use tower_service::Service;
 
 use crate::{
+    channel_layer::ChannelLayer,
+    http::Health,
     metrics::Metrics,
     websocket::{OpenSockets, Registry, WebSocketSite},
 };
@@ -50,6 +52,10 @@ pub(crate) struct Site<S> {
     /// What is no WebSocket handshake.
     pub(crate) http: S,
     pub(crate) websocket: Arc<WebSocketSite>,
+    /// What `/readyz` asks.
+    pub(crate) health: Arc<Health>,
+    /// Where a route uses it.
+    pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
 }
 
 /// What a request that is no handshake is answered by: an axum router, or a test's function.
@@ -105,7 +111,6 @@ impl Server {
     }
 
     /// The sockets of this process.
-    #[cfg(test)]
     pub(crate) fn sockets(&self) -> Arc<OpenSockets> {
         Arc::clone(&self.open)
     }
@@ -151,7 +156,8 @@ impl Server {
     }
 }
 
-async fn listen(bind: &str) -> io::Result<TcpListener> {
+/// A listener at the first of the addresses of `bind` that can be had.
+pub(crate) async fn listen(bind: &str) -> io::Result<TcpListener> {
     let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the address has no IP address");
     for address in lookup_host(bind).await? {
         let attempt = || {

@@ -25,7 +25,7 @@ pub(crate) struct PatientStream {
 }
 
 impl PatientStream {
-    pub(super) const fn new(stream: TcpStream, patience: Duration) -> Self {
+    pub(crate) const fn new(stream: TcpStream, patience: Duration) -> Self {
         Self { stream, patience, waiting: None }
     }
 

@@ -280,7 +280,12 @@ impl OpenSockets {
         self.registry.close_all();
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    /// How many sockets there can be in all.
+    pub(crate) const fn most(&self) -> usize {
+        self.most
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::SeqCst)
     }
 }

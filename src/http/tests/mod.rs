@@ -72,7 +72,8 @@ impl Gate {
             layer: None,
             health_path_prefix: String::new(),
         });
-        let site = Site { http: router(state.unwrap()), websocket: Arc::clone(&setup.site().websocket) };
+        let (state, websocket) = (state.unwrap(), Arc::clone(&setup.site().websocket));
+        let site = Site { health: state.health(), http: router(state), websocket, layer: None };
         let options =
             ServerOptions { bind: "127.0.0.1:0".to_owned(), limits: setup.limits.clone(), ..ServerOptions::default() };
         let server = Server::bind(&options, Arc::default()).await.unwrap();

@@ -41,6 +41,7 @@ use crate::{
         Application, DeclaredAction, DeclaredOptions, DeclaredOutput, DeclaredReceive, OutboxOptions, RouteKind,
         RouteOptions, RoutePattern,
     },
+    http::Health,
     python::{self, Value},
     server::{LimitOptions, Server, ServerOptions, Site},
     ticket::{Ticket, TicketStore, TicketStoreError},
@@ -186,7 +187,9 @@ impl Setup {
     }
 
     pub(crate) fn site(&self) -> Arc<Site<FakeHttp>> {
-        let (tickets, users) = (Arc::clone(&self.tickets) as _, Arc::clone(&self.users) as _);
+        let tickets: Arc<dyn TicketStore> = self.tickets.clone();
+        let users: Arc<dyn UserStore> = self.users.clone();
+        let health = Health::new(Arc::clone(&users), Arc::clone(&tickets), None, None);
         let parts = WebSocketParts {
             options: self.websocket.clone(),
             limits: self.limits.clone(),
@@ -201,7 +204,12 @@ impl Setup {
         for (pattern, application) in &self.applications {
             websocket.insert(Route::compile(pattern).unwrap(), Arc::clone(application));
         }
-        Arc::new(Site { http: FakeHttp, websocket: Arc::new(websocket) })
+        Arc::new(Site {
+            http: FakeHttp,
+            websocket: Arc::new(websocket),
+            health: Arc::new(health),
+            layer: self.layer.clone(),
+        })
     }
 
     pub(crate) async fn start(self) -> TestServer {

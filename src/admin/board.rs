@@ -1,0 +1,86 @@
+//! What the answers of the admin address are made from.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime},
+};
+
+use axum::Router;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    Access,
+    samples::{Samples, Totals},
+};
+use crate::{
+    channel_layer::{Counters, GroupSizes},
+    server::Site,
+    websocket::OpenSockets,
+};
+
+/// Between two samples of the rates.
+pub(super) const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The running server, as seen from the admin address.
+pub(crate) struct Board {
+    access: RwLock<Arc<Access>>,
+    pub(super) open: Arc<OpenSockets>,
+    site: watch::Receiver<Arc<Site<Router>>>,
+    /// When the process began to serve.
+    pub(super) started: SystemTime,
+    pub(super) samples: Samples,
+}
+
+impl Board {
+    pub(crate) fn new(access: Access, open: Arc<OpenSockets>, site: watch::Receiver<Arc<Site<Router>>>) -> Self {
+        let access = RwLock::new(Arc::new(access));
+        Self { access, open, site, started: SystemTime::now(), samples: Samples::default() }
+    }
+
+    /// Who may do what from here on.
+    pub(crate) fn set_access(&self, access: Access) {
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+    }
+
+    pub(super) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What requests to the main address are answered by now.
+    pub(super) fn site(&self) -> Arc<Site<Router>> {
+        Arc::clone(&self.site.borrow())
+    }
+
+    /// The groups of this process; `None` where there is no channel layer.
+    pub(super) fn groups(&self, most: usize) -> Option<GroupSizes> {
+        Some(self.site().layer.as_ref()?.groups(most))
+    }
+
+    /// What the channel layer has received and lost; `None` where there is none.
+    pub(super) fn layer_counters(&self) -> Option<Counters> {
+        Some(self.site().layer.as_ref()?.counters())
+    }
+
+    /// Takes a sample of the rates every second. Never ends.
+    pub(super) async fn sample(&self) {
+        let mut ticks = interval(SAMPLE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            self.samples.take(SystemTime::now(), self.totals());
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        let layer = self.layer_counters().unwrap_or_default();
+        Totals {
+            sockets: self.open.registry.open(),
+            refused: self.open.refusals.count(),
+            received: layer.received,
+            delivered: layer.delivered,
+        }
+    }
+}
