@@ -8,6 +8,7 @@
 //! demo/          the demonstration: page, users, chat
 //! reason.rs      every refusal, with its code
 //! causes.rs      an error's text, with its causes
+//! clock_offset.rs  how far another machine's clock is from ours
 //! secret.rs      text that never reaches a log
 //! networks.rs    networks of addresses: whom to trust
 //! metrics/       what is counted, and the page that Prometheus reads
@@ -49,6 +50,7 @@ mod cache;
 mod causes;
 pub mod channel_layer;
 pub mod cli;
+mod clock_offset;
 pub mod consumer;
 mod database;
 mod demo;

@@ -85,15 +85,7 @@ pub(crate) async fn open_parts(
 ) -> Result<Parts, OpenSiteError> {
     let verifier = Arc::new(Verifier::new(settings.access_token.clone())?);
     let Some(Admission { user, database, cache }) = &settings.admission else {
-        let throttles = Arc::new(InProcessThrottleStore::default());
-        return Ok(Parts {
-            users: Arc::new(NoAdmission),
-            tickets: Arc::new(NoAdmission),
-            throttles,
-            verifier,
-            layer: None,
-            farewells: None,
-        });
+        return Ok(Parts::closed(verifier));
     };
     let mut users = user::open(user, database).await?;
     let mut tickets = ticket::open(cache)?;
@@ -107,6 +99,19 @@ pub(crate) async fn open_parts(
 }
 
 impl Parts {
+    /// Without database and cache: stores that do not answer.
+    pub(crate) fn closed(verifier: Arc<Verifier>) -> Self {
+        let throttles = Arc::new(InProcessThrottleStore::default());
+        Self {
+            users: Arc::new(NoAdmission),
+            tickets: Arc::new(NoAdmission),
+            throttles,
+            verifier,
+            layer: None,
+            farewells: None,
+        }
+    }
+
     /// Compiles routes, templates and patterns.
     ///
     /// # Errors

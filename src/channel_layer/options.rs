@@ -89,7 +89,7 @@ impl ChannelLayerOptions {
     }
 
     /// `decode_hosts`.
-    pub(super) fn hosts_or_default(&self) -> Vec<Host> {
+    pub(crate) fn hosts_or_default(&self) -> Vec<Host> {
         if self.hosts.is_empty() { Self::default().hosts } else { self.hosts.clone() }
     }
 }
@@ -132,7 +132,7 @@ impl Host {
         self
     }
 
-    pub(super) fn options(&self) -> &RedisOptions {
+    pub(crate) fn options(&self) -> &RedisOptions {
         &self.0
     }
 }

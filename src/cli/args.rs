@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::check::Level;
 use crate::settings::{DjangoTarget, Sources};
 
 /// A WebSocket server for Django Channels projects: admits sockets by django-channels-jwt tickets.
@@ -20,7 +21,10 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Serve the ticket view and the project's WebSocket routes.
     Serve(ServeArguments),
-    /// Check settings, keys, database and cache, live: like `manage.py check --deploy`.
+    /// Check settings, keys, database, cache, channel layer, clocks and limits, live: like `manage.py check --deploy`.
+    ///
+    /// Exit codes: 0 nothing is wrong, 1 something is (see --fail-level), 2 the settings cannot be used. docs/check.md
+    /// has every finding by its code.
     Check(CheckArguments),
     /// Print what sluicegate would run with, and where each value came from; secrets are masked.
     Settings(SettingsArguments),
@@ -62,6 +66,12 @@ pub(super) struct CheckArguments {
     /// Also send the harmless requests to this running Django and to sluicegate, and print every difference.
     #[arg(long, value_name = "URL")]
     pub(super) compare: Option<String>,
+    /// Print the findings as one JSON document (docs/check.md) in the place of text.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The exit code is 1 from findings of this level on.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Level::Error)]
+    pub(super) fail_level: Level,
 }
 
 #[derive(Args, Debug)]

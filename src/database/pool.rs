@@ -91,6 +91,11 @@ impl Pool {
         self.run(Work::Execute(statement, binds)).await.map(|answer| answer.changed)
     }
 
+    /// Whether a connection has shown that a pooler stands in between.
+    pub(super) fn is_pooled(&self) -> bool {
+        matches!(&self.0.connector, Connector::Postgres(connector) if connector.is_pooled())
+    }
+
     /// A round trip to the database.
     ///
     /// # Errors

@@ -57,6 +57,11 @@ impl PostgresConnector {
         Ok(Self { attempts, prepared, pooled: AtomicBool::new(false) })
     }
 
+    /// Whether a connection has shown that a pooler stands in between.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.pooled.load(Ordering::Relaxed)
+    }
+
     /// A connection, and whether it may have named statements.
     ///
     /// Behind a pooler in transaction mode two clients share a server's session, and both call their first statement

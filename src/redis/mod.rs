@@ -3,6 +3,7 @@
 mod client;
 mod dedicated;
 mod error;
+mod inspect;
 mod link;
 mod options;
 mod primary;
@@ -13,5 +14,6 @@ mod tls;
 pub(crate) use client::Redis;
 pub(crate) use dedicated::Dedicated;
 pub(crate) use error::{Cause, RedisError};
+pub(crate) use inspect::ServerInfo;
 pub(crate) use options::{RedisAddress, RedisOptions, RedisTls, RedisTopology};
 pub(crate) use subscription::{Published, Subscriber};

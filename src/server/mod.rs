@@ -73,6 +73,11 @@ impl<B, S> HttpService<B> for S where
 {
 }
 
+/// How many sockets a process with so many file descriptors admits.
+pub(crate) fn most_sockets(descriptors: u64) -> usize {
+    descriptors::most_sockets(descriptors::most_connections(descriptors))
+}
+
 /// A bound server that does not accept yet.
 #[derive(Debug)]
 pub(crate) struct Server {

@@ -1,11 +1,12 @@
 """Reads a Django project and prints what sluicegate needs of it, as JSON (docs/django-json.md says what each key is).
 
-    python django_settings.py [TARGET] [--output FILE|fd:N] [--timeout SECONDS]
+    python django_settings.py [TARGET] [--output FILE|fd:N] [--timeout SECONDS] [--tickets REDEEM,ISSUE]
     python - TARGET < django_settings.py > django.json
 
 TARGET is what uvicorn takes (`mysite.asgi:application`, `mysite.asgi`) or a settings module (`mysite.settings`);
 without it DJANGO_SETTINGS_MODULE counts, else what `manage.py` sets. Run it in the project's folder, with the
-project's Python (3.8 and later). The document holds the project's keys and passwords.
+project's Python (3.8 and later). The document holds the project's keys and passwords. With --tickets it holds nothing
+but what came of redeeming one ticket and issuing another, for `sluicegate check`.
 """
 
 import ast
@@ -46,7 +47,8 @@ def main(arguments):
         settings_module, application = load_project(options["target"])
         answer.document["settings_module"] = settings_module
         project = Project(application)
-        for name, item in ITEMS:
+        items = (("tickets", functools.partial(tickets, *options["tickets"].split(","))),) if options["tickets"] else ITEMS
+        for name, item in items:
             answer.add(name, item, project)
     except BaseException as error:  # projects call sys.exit() while they are imported
         answer.document["error"] = described(error)
@@ -54,12 +56,12 @@ def main(arguments):
 
 
 def parse_arguments(arguments):
-    options = {"target": None, "output": None, "timeout": TIME_LIMIT}
+    options = {"target": None, "output": None, "timeout": TIME_LIMIT, "tickets": None}
     words = list(arguments)
     while words:
         word = words.pop(0)
         name, equals, value = word.partition("=")
-        if name in ("--output", "--timeout"):
+        if name in ("--output", "--timeout", "--tickets"):
             value = value if equals else (words.pop(0) if words else "")
             options[name[2:]] = float(value) if name == "--timeout" else value
         elif word.startswith("-"):
@@ -2817,6 +2819,16 @@ def implied_origins(middleware):
         if isinstance(one, str) or not any(path_of(cls) in ORIGIN_BLIND for cls in one.__mro__):
             return {"kind": "unknown"}
     return {"kind": "not_checked"}
+
+
+def tickets(redeem, issue, project):
+    """Takes a ticket out of Django's cache, and puts another one in, for nobody, as django-channels-jwt does both."""
+    from django.core.cache import cache
+
+    user_id = cache.get(redeem)
+    cache.delete(redeem)
+    cache.set(uuid.UUID(issue), -1, 600)
+    return {"key": str(cache.make_key("<ticket>")), "redeemed": repr(user_id)[:100]}
 
 
 ITEMS = (

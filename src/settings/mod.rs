@@ -60,8 +60,8 @@ use crate::{
 };
 
 pub(crate) use self::{
-    django::SCRIPT,
-    problem::{Problems, printable},
+    django::{SCRIPT, exchange_tickets},
+    problem::{Problem, Problems, printable},
     render::render,
     report::Report,
     sources::{DjangoTarget, Sources},

@@ -53,7 +53,6 @@ pub(crate) struct Explanation {
     #[cfg_attr(not(test), expect(dead_code, reason = "docs/errors.md is made of it"))]
     pub(crate) title: &'static str,
     /// What it means and what to do, in a sentence or two.
-    #[cfg_attr(not(test), expect(dead_code, reason = "docs/errors.md is made of it"))]
     pub(crate) text: &'static str,
 }
 
@@ -277,6 +276,11 @@ impl Code {
     /// What is printed, such as `E002`.
     pub(crate) fn name(self) -> &'static str {
         Self::TABLE.iter().find(|line| line.code == self).map_or("E000", |line| line.name)
+    }
+
+    /// What it means.
+    pub(crate) fn text(self) -> &'static str {
+        Self::TABLE.iter().find(|line| line.code == self).map_or("", |line| line.text)
     }
 }
 

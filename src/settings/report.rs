@@ -100,6 +100,16 @@ impl Report {
         report
     }
 
+    /// Whether `DEBUG` is on.
+    pub(crate) fn is_debug(&self) -> bool {
+        self.effective.iter().any(|(key, value, _)| key.path == "debug" && *value == Value::Bool(true))
+    }
+
+    /// Whether somebody has said `ALLOWED_HOSTS`, be it the empty list.
+    pub(crate) fn knows_hosts(&self) -> bool {
+        self.effective.iter().any(|(key, _, origin)| key.path == "allowed_hosts" && *origin != Origin::Default)
+    }
+
     fn fill(
         &mut self,
         layers: &mut Layers,

@@ -63,10 +63,7 @@ impl Replaced {
             "{what}, which only its own Python can do: {sockets} are passed on untouched, and Django redeems their tickets. \
              Where a fresh ticket of the same user is all that it needs, they can be redeemed here first:"
         );
-        let name = match of.first().map(|route| &route.options.pattern) {
-            Some(RoutePattern::Regex(_)) => "regex",
-            _ => "path",
-        };
+        let name = of.first().map_or("path", SocketRoute::kind_of_pattern);
         Self {
             sentence,
             mend: format!("[[route]]\n{name} = {}\nproxy = true\nauth = \"ticket\"", toml::Value::from(first)),
@@ -83,6 +80,14 @@ impl SocketRoute<'_> {
         }
     }
 
+    /// The key of a `[[route]]` that takes the pattern.
+    pub(crate) fn kind_of_pattern(&self) -> &'static str {
+        match self.options.pattern {
+            RoutePattern::Regex(_) => "regex",
+            RoutePattern::Path(_) => "path",
+        }
+    }
+
     /// Whether it is every path that no other route has.
     pub(crate) fn is_rest(&self) -> bool {
         is_rest(self.options)
@@ -90,6 +95,23 @@ impl SocketRoute<'_> {
 
     pub(crate) fn is_held(&self) -> bool {
         matches!(&self.options.kind, RouteKind::Proxy(ProxyOptions { hold: Some(_), .. }))
+    }
+
+    /// What stands before the project's consumer, and not before this one, which takes its place.
+    pub(crate) fn not_run(&self) -> Vec<&str> {
+        let (RouteKind::Rust(_) | RouteKind::Declared(_), Some(found)) = (&self.options.kind, self.found) else {
+            return Vec::new();
+        };
+        let is_known = |path: &str| {
+            let is_ticket = found.ticket_middleware.as_deref() == Some(path) && found.overridden.is_empty();
+            is_ticket || path.starts_with("channels.") || path.starts_with("django_channels_jwt.")
+        };
+        found.middleware.iter().map(String::as_str).filter(|path| !is_known(path)).collect()
+    }
+
+    /// The project's own consumer.
+    pub(crate) fn consumer(&self) -> Option<&str> {
+        self.found?.consumer.as_deref()
     }
 
     /// Where the project's own Python decides whom the ticket lets in: what it is, and whether it is passed over.

@@ -12,7 +12,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use super::findings::Findings;
+use super::{code::Code, findings::Findings};
 use crate::{app::App, causes::with_causes, settings::Settings};
 
 /// An answer that takes longer is none.
@@ -75,15 +75,15 @@ struct Answer {
 pub(super) async fn compare(mut settings: Settings, url: &str, findings: &mut Findings) {
     let django: Uri = match url.parse() {
         Ok(uri) if Uri::scheme(&uri).is_some() && Uri::authority(&uri).is_some() => uri,
-        _ => return findings.fail("compare", &format!("{url:?} is not a URL such as http://127.0.0.1:8000")),
+        _ => return impossible(findings, format!("{url:?} is not a URL such as http://127.0.0.1:8000")),
     };
     let Some(path) = settings.http.views.first().and_then(|view| literal_path(&view.pattern)) else {
-        return findings.fail("compare", "the ticket view is not served here, or its path has parameters");
+        return impossible(findings, "the ticket view is not served here, or its path has parameters".to_owned());
     };
     "127.0.0.1:0".clone_into(&mut settings.server.bind);
     let app = match Box::pin(App::build(settings)).await {
         Ok(app) => app,
-        Err(error) => return findings.fail("compare", &error.to_string()),
+        Err(error) => return impossible(findings, error.to_string()),
     };
     let ours: Uri = match format!("http://{}", app.address()).parse() {
         Ok(uri) => uri,
@@ -100,10 +100,14 @@ pub(super) async fn compare(mut settings: Settings, url: &str, findings: &mut Fi
                 }
             }
         }
-        Err(error) => findings.fail("compare", &format!("no TLS: {error}")),
+        Err(error) => impossible(findings, format!("no TLS: {error}")),
     }
     stop.notify_one();
     let _ = running.await;
+}
+
+fn impossible(findings: &mut Findings, what: String) {
+    findings.add(Code::CompareImpossible, "compare", what);
 }
 
 fn client() -> std::io::Result<HttpsClient> {
@@ -136,15 +140,17 @@ async fn compare_one(
             if differences.is_empty() {
                 findings.ok(&part, &format!("{} and the same answer", here.status));
             } else {
-                findings.fail(&part, &differences.join("\n"));
+                findings.add(Code::CompareDiffers, &part, differences.join("\n"));
             }
         }
         (Err(NoAnswer { sentence, connected: false }), _) => {
-            findings.fail("compare", &format!("no connection to Django at {host}: {sentence}"));
+            impossible(findings, format!("no connection to Django at {host}: {sentence}"));
             return false;
         }
-        (Err(error), _) => findings.fail(&part, &format!("Django: {}", error.sentence)),
-        (_, Err(error)) => findings.fail(&part, &format!("sluicegate: {}", error.sentence)),
+        (Err(error), _) => {
+            findings.add(Code::CompareImpossible, &part, format!("Django: {}", error.sentence));
+        }
+        (_, Err(error)) => findings.add(Code::CompareImpossible, &part, format!("sluicegate: {}", error.sentence)),
     }
     true
 }
@@ -244,6 +250,7 @@ fn literal_path(pattern: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::check::findings::Form;
 
     #[test]
     fn a_pattern_without_parameters_is_a_path() {
@@ -261,9 +268,9 @@ mod tests {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let uri: Uri = format!("http://{closed}").parse().unwrap();
-        let mut findings = Findings::default();
+        let mut findings = Findings::new(Form::Json);
         assert!(!compare_one(&client().unwrap(), &uri, &uri, "/", &PROBES[0], &mut findings).await);
-        assert_eq!(findings.failed(), 1);
+        assert_eq!(findings.codes(), ["C951"]);
     }
 
     #[test]

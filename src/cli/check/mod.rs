@@ -1,11 +1,21 @@
-//! `sluicegate check`: settings, keys, database, cache and channel layer, live.
+//! `sluicegate check`: settings, keys, database, cache and channel layer, live. One file for each subject; `code` has
+//! what each can find, of which `docs/check.md` is made.
 
 mod channel_layer;
+mod clocks;
+mod code;
 mod compare;
+mod database;
+mod descriptors;
 mod findings;
-mod live;
+mod hosts;
+mod keys;
+mod redis_servers;
 mod sockets;
+mod tickets;
 mod upstream;
+
+use std::{sync::Arc, time::Instant};
 
 use super::{
     DONE, FAILED, UNUSABLE,
@@ -13,50 +23,99 @@ use super::{
     logging,
     run::{print_problems, runtime},
 };
-use crate::settings::{Report, TicketViewState};
+use crate::{
+    access_token::Verifier,
+    app::Parts,
+    causes::with_causes,
+    settings::{Report, Settings, Sources, TicketViewState},
+};
 
-use findings::Findings;
+use code::Code;
+pub(super) use code::Level;
+use findings::{Findings, Form};
 
 pub(super) fn run(arguments: &CheckArguments) -> u8 {
     logging::start_quiet();
-    let report = Report::read(&arguments.project.sources());
-    if !report.problems.is_empty() {
+    let mut findings = Findings::new(if arguments.json { Form::Json } else { Form::Text });
+    let sources = arguments.project.sources();
+    let report = Report::read(&sources);
+    let Some(settings) = report.settings.clone().filter(|_| report.problems.is_empty()) else {
+        if arguments.json {
+            report.problems.iter().for_each(|problem| findings.problem(problem));
+            findings.finish(UNUSABLE);
+            return UNUSABLE;
+        }
         return print_problems(&report.problems);
-    }
-    let mut findings = Findings::default();
+    };
     findings.ok("settings", "complete");
     for note in &report.notes {
-        Findings::note("settings", note);
+        findings.add(Code::SettingsNote, "settings", note.as_str());
     }
+    check_ticket_view(&report, &settings, &mut findings);
+    sockets::check(&report, &mut findings);
+    hosts::check(&report, &settings, &mut findings);
+    keys::check(&settings, &mut findings);
+    match runtime() {
+        Ok(runtime) => runtime.block_on(check_live(settings, &sources, arguments.compare.as_deref(), &mut findings)),
+        Err(code) => return code,
+    }
+    let code = if findings.has(arguments.fail_level) { FAILED } else { DONE };
+    findings.finish(code);
+    code
+}
+
+fn check_ticket_view(report: &Report, settings: &Settings, findings: &mut Findings) {
+    const SUBJECT: &str = "ticket view";
     match &report.ticket_view {
-        TicketViewState::Served => findings.ok("ticket view", "every part of it is understood"),
-        TicketViewState::TurnedOff => Findings::note("ticket view", "not served: [ticket] serve = false"),
+        TicketViewState::Served => findings.ok(SUBJECT, "every part of it is understood"),
+        TicketViewState::TurnedOff => findings.add(Code::TicketViewTurnedOff, SUBJECT, "[ticket] serve = false"),
         TicketViewState::LeftToDjango(parts) => {
-            let has_upstream = report.settings.as_ref().is_some_and(|settings| settings.upstream.is_some());
-            let sentence = if has_upstream {
+            let sentence = if settings.upstream.is_some() {
                 "passed on to Django, which serves it as before. It is not served here because of the following"
             } else {
                 "not served here, because of the following"
             };
-            Findings::note("ticket view", sentence);
+            findings.add(Code::TicketViewLeft, SUBJECT, sentence);
             for part in parts {
-                Findings::note("ticket view", part);
+                findings.add(Code::TicketViewPart, SUBJECT, part.as_str());
             }
         }
     }
-    sockets::check(&report, &mut findings);
-    let Some(settings) = report.settings else { return UNUSABLE };
-    match runtime() {
-        Ok(runtime) => runtime.block_on(async {
-            live::check(&settings, &mut findings).await;
-            channel_layer::check(&settings, &mut findings).await;
-            upstream::check(&settings, &mut findings).await;
-            if let Some(url) = &arguments.compare {
-                Box::pin(compare::compare(settings, url, &mut findings)).await;
-            }
-        }),
-        Err(code) => return code,
+}
+
+/// What can only be known by trying.
+async fn check_live(settings: Settings, sources: &Sources, compared: Option<&str>, findings: &mut Findings) {
+    let verifier = match Verifier::new(settings.access_token.clone()) {
+        Ok(verifier) => {
+            findings.ok("SIMPLE_JWT", &format!("{}, the keys can be used", settings.access_token.algorithm.name()));
+            Some(Arc::new(verifier))
+        }
+        Err(error) => {
+            findings.add(Code::KeyUnusable, "SIMPLE_JWT", with_causes(&error));
+            None
+        }
+    };
+    if settings.admission.is_some() {
+        database::check(&settings, findings).await;
+        tickets::check(&settings, sources, findings).await;
+    } else {
+        findings.add(Code::NothingAdmitted, "tickets", "all of that is passed on to Django");
     }
-    findings.print_total();
-    if findings.failed() > 0 { FAILED } else { DONE }
+    // Routes, templates and patterns, as `serve` compiles them.
+    if let Some(verifier) = verifier
+        && let Err(error) = Parts::closed(verifier).into_site(settings.clone())
+    {
+        findings.add(Code::RouteUnusable, "start", error.to_string());
+    }
+    channel_layer::check(&settings, findings).await;
+    redis_servers::check(&settings, findings).await;
+    descriptors::check(&settings, findings);
+    upstream::check(&settings, findings).await;
+    if let Some(url) = compared {
+        Box::pin(compare::compare(settings, url, findings)).await;
+    }
+}
+
+fn took(begun: Instant) -> String {
+    format!("{:.1} ms", begun.elapsed().as_secs_f64() * 1000.0)
 }

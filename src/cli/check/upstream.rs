@@ -7,7 +7,7 @@ use hyper::{Request, StatusCode, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::{findings::Findings, live::took};
+use super::{code::Code, findings::Findings, took};
 use crate::{
     causes::with_causes,
     consumer::RouteKind,
@@ -29,7 +29,7 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) {
         }
     }
     if !asked.is_empty() {
-        note_forwarded(settings);
+        note_forwarded(settings, findings);
     }
 }
 
@@ -39,17 +39,31 @@ async fn ask(address: &Address, options: &UpstreamOptions, settings: &Settings, 
     let begun = Instant::now();
     let stream = match timeout(options.connect_timeout, Stream::connect(address)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return findings.fail(&part, &format!("cannot be connected to: {error}")),
-        Err(_) => return findings.fail(&part, &format!("accepts no connection within {:?}", options.connect_timeout)),
+        Ok(Err(error)) => {
+            return findings.add(Code::UpstreamUnreachable, &part, format!("cannot be connected to: {error}"));
+        }
+        Err(_) => {
+            let what = format!("accepts no connection within {:?}", options.connect_timeout);
+            return findings.add(Code::UpstreamUnreachable, &part, what);
+        }
     };
     let path = options.health_path.as_deref().unwrap_or("/");
     match timeout(options.timeout, get(stream, path, &host(address, settings))).await {
         Ok(Ok(status)) if options.health_path.is_some() && !(status.is_success() || status.is_redirection()) => {
-            findings.fail(&part, &format!("answers GET {path} with {status}, so it is passed over"));
+            let what = format!("answers GET {path} with {status}, so it is passed over");
+            findings.add(Code::UpstreamUnhealthy, &part, what);
         }
         Ok(Ok(status)) => findings.ok(&part, &format!("answers GET {path} with {status}, in {}", took(begun))),
-        Ok(Err(error)) => findings.fail(&part, &format!("does not answer GET {path} in HTTP: {error}")),
-        Err(_) => findings.fail(&part, &format!("does not answer GET {path} within {:?}", options.timeout)),
+        Ok(Err(error)) => {
+            findings.add(Code::UpstreamSilent, &part, format!("does not answer GET {path} in HTTP: {error}"));
+        }
+        Err(_) => {
+            findings.add(
+                Code::UpstreamSilent,
+                &part,
+                format!("does not answer GET {path} within {:?}", options.timeout),
+            );
+        }
     }
 }
 
@@ -75,7 +89,7 @@ fn host(address: &Address, settings: &Settings) -> String {
 }
 
 /// What Django believes of a proxy's headers, and nobody has said whose they may be.
-fn note_forwarded(settings: &Settings) {
+fn note_forwarded(settings: &Settings, findings: &mut Findings) {
     if settings.server.limits.trusted_proxies.is_some() {
         return;
     }
@@ -89,14 +103,8 @@ fn note_forwarded(settings: &Settings) {
     .filter_map(|(is_set, name)| is_set.then_some(name))
     .collect();
     if !believed.is_empty() {
-        Findings::note(
-            "upstream",
-            &format!(
-                "Django believes what {} says, and whoever reaches this address may say it. State whose word counts:\n\
-                 [limits]\n\
-                 trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]        # the proxies before sluicegate; [] if there is none",
-                believed.join(" and ")
-            ),
-        );
+        let what =
+            format!("Django believes what {} says, and nobody has stated whose word counts", believed.join(" and "));
+        findings.add(Code::ForwardedUnstated, "upstream", what);
     }
 }

@@ -5,6 +5,7 @@ mod document;
 mod python;
 mod run;
 mod say;
+mod tickets;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -16,6 +17,7 @@ pub(super) use self::document::{
     Origins, Statement, ThrottleEntry, TicketViewEntry, UserItem,
 };
 use self::document::{Document, Item};
+pub(crate) use self::tickets::exchange_tickets;
 use super::{
     layer::Layers,
     origin::Origin,
@@ -127,12 +129,7 @@ pub(super) fn document_text(sources: &Sources) -> Result<Option<Vec<u8>>, Proble
         let path = sources.variable("SLUICEGATE_DJANGO_JSON")?;
         Some((Path::new(path), Origin::Variable("SLUICEGATE_DJANGO_JSON".to_owned())))
     });
-    let target = match (&sources.django, sources.variable("SLUICEGATE_DJANGO")) {
-        (Some(target), _) => Some(target.clone()),
-        (None, Some(named)) => Some(DjangoTarget::Named(named.to_owned())),
-        (None, None) => None,
-    };
-    match (target, json) {
+    match (target_of(sources), json) {
         (Some(_), Some((_, origin))) => {
             let sentence = "--django runs the project's Python, --django-json reads what it printed elsewhere";
             Err(Problem::new(Code::ConflictingSources, sentence).at(&origin).mend("Give one of them."))
@@ -141,12 +138,19 @@ pub(super) fn document_text(sources: &Sources) -> Result<Option<Vec<u8>>, Proble
             let sentence = format!("{} cannot be read: {error}", path.display());
             Problem::new(Code::UnreadableFile, sentence).at(&origin)
         }),
-        (Some(target), None) => run_project(sources, &target).map(Some),
+        (Some(target), None) => run_project(sources, &target, None).map(Some),
         (None, None) => Ok(None),
     }
 }
 
-fn run_project(sources: &Sources, target: &DjangoTarget) -> Result<Vec<u8>, Problem> {
+/// `--django`.
+fn target_of(sources: &Sources) -> Option<DjangoTarget> {
+    let named = || sources.variable("SLUICEGATE_DJANGO").map(|named| DjangoTarget::Named(named.to_owned()));
+    sources.django.clone().or_else(named)
+}
+
+/// `option`: what the script is asked for in the place of the settings.
+fn run_project(sources: &Sources, target: &DjangoTarget, option: Option<&str>) -> Result<Vec<u8>, Problem> {
     let project = sources.project_folder();
     if !project.is_dir() {
         let sentence = format!("there is no folder {}", project.display());
@@ -164,6 +168,7 @@ fn run_project(sources: &Sources, target: &DjangoTarget) -> Result<Vec<u8>, Prob
         project: &project,
         target,
         environment: &sources.environment,
+        option,
         limit: run::TIME_LIMIT,
     };
     run.output(SCRIPT).map_err(|error| say::run_failed(&error, &python, target))

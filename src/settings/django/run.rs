@@ -50,6 +50,8 @@ pub(super) struct Run<'a> {
     pub(super) project: &'a Path,
     pub(super) target: Option<&'a str>,
     pub(super) environment: &'a [(OsString, OsString)],
+    /// What the script is asked for in the place of the settings.
+    pub(super) option: Option<&'a str>,
     pub(super) limit: Duration,
 }
 
@@ -65,7 +67,7 @@ impl Run<'_> {
     /// The document. The script has two seconds less than the limit, so that it can still say where it hangs.
     pub(super) fn output(&self, script: &'static str) -> Result<Vec<u8>, RunError> {
         let mut command = Command::new(self.python);
-        command.arg("-").args(self.target).current_dir(self.project);
+        command.arg("-").args(self.target).args(self.option).current_dir(self.project);
         command.arg(format!("--timeout={}", self.limit.as_secs().saturating_sub(2).max(1)));
         command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Reading settings leaves no files behind.
@@ -166,8 +168,14 @@ mod tests {
             environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
         environment.push(("PATH".into(), path));
         let here = Path::new(".");
-        let run =
-            Run { python: Path::new("python3"), project: here, target: Some("t"), environment: &environment, limit };
+        let run = Run {
+            python: Path::new("python3"),
+            project: here,
+            target: Some("t"),
+            environment: &environment,
+            option: None,
+            limit,
+        };
         run.output(script)
     }
 
@@ -209,6 +217,7 @@ mod tests {
             project: Path::new("."),
             target: None,
             environment: &[],
+            option: None,
             limit: LONG,
         };
         assert!(matches!(run.output(""), Err(RunError::NotStarted(_))));
