@@ -4,7 +4,7 @@ use std::{fmt, time::SystemTime};
 
 use num_bigint::Sign;
 
-use super::{AccessTokenOptions, Message, OneOrMany, TokenClass};
+use super::{AccessTokenOptions, Message, OneOrMany, Step, TokenClass, Watch};
 use crate::python::{self, Value, json};
 
 /// The payload of a token. `Debug` does not show it.
@@ -32,24 +32,40 @@ impl Claims {
     }
 
     /// What PyJWT checks, in its order. Matches PyJWT, `api_jwt.py`, `_validate_claims`.
-    pub(super) fn validate(&self, options: &AccessTokenOptions, now: SystemTime) -> Result<(), Message> {
+    pub(super) fn validate(
+        &self,
+        options: &AccessTokenOptions,
+        now: SystemTime,
+        watch: &mut impl Watch,
+    ) -> Result<(), Message> {
         let now = microseconds(now);
         let leeway = i128::try_from(options.leeway.as_micros()).unwrap_or(i128::MAX / 2);
         for name in ["iat", "nbf"] {
-            if let Some(claim) = self.get(name)
-                && whole_seconds(claim)? > (now + leeway).div_euclid(1_000_000)
-            {
-                return Err(Message::Invalid);
+            if let Some(claim) = self.get(name) {
+                let good = whole_seconds(claim).is_ok_and(|second| second <= (now + leeway).div_euclid(1_000_000));
+                watch.saw(Step::Time { name, claim, good });
+                if !good {
+                    return Err(Message::Invalid);
+                }
             }
         }
-        if let Some(claim) = self.get("exp")
-            && whole_seconds(claim)? <= (now - leeway).div_euclid(1_000_000)
-        {
-            return Err(Message::Expired);
+        if let Some(claim) = self.get("exp") {
+            let expires = whole_seconds(claim);
+            let good = expires.is_ok_and(|second| second > (now - leeway).div_euclid(1_000_000));
+            watch.saw(Step::Time { name: "exp", claim, good });
+            expires?;
+            if !good {
+                return Err(Message::Expired);
+            }
         }
-        let texts = ["sub", "jti"].into_iter().filter_map(|name| self.get(name));
-        let valid = self.has_issuer(options) && self.has_audience(options) && texts.into_iter().all(Value::is_str);
-        if valid { Ok(()) } else { Err(Message::Invalid) }
+        let mut compare = |name, good| {
+            watch.saw(Step::Compared { name, good });
+            if good { Ok(()) } else { Err(Message::Invalid) }
+        };
+        compare("iss", self.has_issuer(options))?;
+        compare("aud", self.has_audience(options))?;
+        let mut texts = ["sub", "jti"].into_iter().filter_map(|name| self.get(name));
+        compare("sub, jti", texts.all(Value::is_str))
     }
 
     fn has_issuer(&self, options: &AccessTokenOptions) -> bool {
@@ -134,7 +150,7 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
 
     fn validate_at(payload: &str, options: &AccessTokenOptions, now: SystemTime) -> Result<(), Message> {
-        Claims::parse(payload.as_bytes()).unwrap().validate(options, now)
+        Claims::parse(payload.as_bytes()).unwrap().validate(options, now, &mut ())
     }
 
     fn validate(payload: &str) -> Result<(), Message> {

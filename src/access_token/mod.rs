@@ -18,6 +18,7 @@ mod unverified;
 #[cfg(test)]
 mod vectors;
 mod verifier;
+mod watch;
 mod words;
 
 pub(crate) use claims::Claims;
@@ -26,4 +27,5 @@ pub(crate) use keys::KeyError;
 pub(crate) use options::{AccessTokenOptions, Algorithm, OneOrMany, TokenClass};
 pub(crate) use sign::access_token;
 pub(crate) use verifier::{TokenError, Verifier};
+pub(crate) use watch::{Step, Watch};
 pub(crate) use words::{ClassRefusal, Message, Refusal};

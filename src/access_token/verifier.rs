@@ -5,8 +5,8 @@ use std::{fmt::Write as _, time::SystemTime};
 use md5::{Digest, Md5};
 
 use super::{
-    AccessTokenOptions, Claims, ClassRefusal, KeyError, Message, Refusal, jwks::Jwks, keys::VerifyingKey, raw_token,
-    unverified::Unverified,
+    AccessTokenOptions, Claims, ClassRefusal, KeyError, Message, Refusal, Step, Watch, jwks::Jwks, keys::VerifyingKey,
+    raw_token, unverified::Unverified,
 };
 use crate::{
     python::{self, Value},
@@ -96,14 +96,31 @@ impl Verifier {
         now: SystemTime,
         users: &dyn UserStore,
     ) -> Result<Claims, TokenError> {
-        let claims = match self.decode(raw, now).await? {
+        self.verify_watched(raw, now, users, &mut ()).await
+    }
+
+    /// [`verify`](Self::verify), with somebody who is told each step.
+    pub(crate) async fn verify_watched(
+        &self,
+        raw: &[u8],
+        now: SystemTime,
+        users: &dyn UserStore,
+        watch: &mut impl Watch,
+    ) -> Result<Claims, TokenError> {
+        let claims = match self.decode(raw, now, watch).await? {
             Ok(claims) => claims,
             Err(message) => return Err(self.refuse(|_| message).into()),
         };
         let mut messages = Vec::new();
         for class in &self.options.token_classes {
-            let listed = if class.checks_blacklist { self.check_blacklist(&claims, users).await? } else { Ok(()) };
-            match listed.and_then(|()| claims.verify(&self.options, class)) {
+            let mut listed = Ok(());
+            if class.checks_blacklist {
+                listed = self.check_blacklist(&claims, users).await?;
+                watch.saw(Step::Blacklist { class, result: listed });
+            }
+            let result = listed.and_then(|()| claims.verify(&self.options, class));
+            watch.saw(Step::Class { class, result });
+            match result {
                 Ok(()) => return Ok(claims),
                 Err(message) => messages.push(message),
             }
@@ -112,32 +129,58 @@ impl Verifier {
     }
 
     /// What every class does first: signature and times. The classes cannot differ here.
-    async fn decode(&self, raw: &[u8], now: SystemTime) -> Result<Result<Claims, Message>, TokenError> {
-        let Some(token) = Unverified::parse(raw) else { return Ok(Err(Message::Invalid)) };
-        if token.alg.as_deref() != Some(self.options.algorithm.name()) {
+    async fn decode(
+        &self,
+        raw: &[u8],
+        now: SystemTime,
+        watch: &mut impl Watch,
+    ) -> Result<Result<Claims, Message>, TokenError> {
+        let token = Unverified::parse(raw);
+        watch.saw(Step::Form(token.is_some()));
+        let Some(token) = token else { return Ok(Err(Message::Invalid)) };
+        let expected = self.options.algorithm.name();
+        watch.saw(Step::Algorithm { found: token.alg.as_deref(), expected });
+        if token.alg.as_deref() != Some(expected) {
             return Ok(Err(Message::Invalid));
         }
         match &self.keys {
-            Keys::Fixed(key) => Ok(self.check(&token, key, now)),
+            Keys::Fixed(key) => {
+                let is_shared = self.options.algorithm.is_symmetric();
+                let setting = if is_shared { "SIGNING_KEY" } else { "VERIFYING_KEY" };
+                watch.saw(Step::Key { setting, found: true });
+                Ok(self.check(&token, key, now, watch))
+            }
             Keys::Jwks(jwks) => {
+                let setting = "JWK_URL";
                 // PyJWT reads the payload before it looks for the key, so that garbage fetches nothing.
                 let (Some(_), Some(kid)) = (Claims::parse(&token.payload), &token.kid) else {
+                    watch.saw(Step::Key { setting, found: false });
                     return Ok(Err(Message::Invalid));
                 };
-                let Some(key) = jwks.key(kid).await.map_err(|_| TokenError::KeysUnavailable)? else {
-                    return Ok(Err(Message::Invalid));
-                };
-                Ok(self.check(&token, &key, now))
+                let key = jwks.key(kid).await.map_err(|_| TokenError::KeysUnavailable)?;
+                watch.saw(Step::Key { setting, found: key.is_some() });
+                let Some(key) = key else { return Ok(Err(Message::Invalid)) };
+                Ok(self.check(&token, &key, now, watch))
             }
         }
     }
 
-    fn check(&self, token: &Unverified<'_>, key: &VerifyingKey, now: SystemTime) -> Result<Claims, Message> {
-        if !key.verify(token.signing_input, &token.signature) {
+    fn check(
+        &self,
+        token: &Unverified<'_>,
+        key: &VerifyingKey,
+        now: SystemTime,
+        watch: &mut impl Watch,
+    ) -> Result<Claims, Message> {
+        let is_good = key.verify(token.signing_input, &token.signature);
+        watch.saw(Step::Signature(is_good));
+        if !is_good {
             return Err(Message::Invalid);
         }
-        let claims = Claims::parse(&token.payload).ok_or(Message::Invalid)?;
-        claims.validate(&self.options, now)?;
+        let claims = Claims::parse(&token.payload);
+        watch.saw(Step::Payload(claims.is_some()));
+        let claims = claims.ok_or(Message::Invalid)?;
+        claims.validate(&self.options, now, watch)?;
         Ok(claims)
     }
 

@@ -47,6 +47,12 @@ pub(crate) enum Message {
 }
 
 impl Message {
+    /// In SimpleJWT's words.
+    pub(crate) fn detail(self) -> String {
+        let (text, claim) = self.text();
+        text.replace("{}", claim)
+    }
+
     /// The `msgid` that SimpleJWT translates, and what `{}` in it stands for.
     const fn text(self) -> (&'static str, &'static str) {
         match self {

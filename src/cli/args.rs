@@ -30,6 +30,10 @@ pub(super) enum Command {
     Settings(SettingsArguments),
     /// Print a ticket for a user, for trying things with curl.
     Ticket(TicketArguments),
+    /// Say what would be decided about an access token, step by step, and why.
+    ExplainToken(ExplainTokenArguments),
+    /// Say what would be decided about a handshake, step by step, and why.
+    ExplainHandshake(ExplainHandshakeArguments),
 }
 
 /// A WebSocket server for Django Channels projects, with consumers of its own beside those of the settings.
@@ -93,6 +97,47 @@ pub(super) struct TicketArguments {
     /// The user's name (`USERNAME_FIELD`), or `id=<primary key>`.
     #[arg(value_name = "USER")]
     pub(super) user: String,
+}
+
+#[derive(Args)]
+pub(super) struct ExplainTokenArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    /// The access token, or `-` to read it from standard input, so that it is not in the shell's history. It is not
+    /// printed, and no ticket is stored.
+    #[arg(value_name = "TOKEN")]
+    pub(super) token: String,
+}
+
+#[derive(Args)]
+pub(super) struct ExplainHandshakeArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    /// Such as `ws://host/ws/chat/?uuid=...` or a path; `-` reads it from standard input, so that no ticket is in the
+    /// shell's history. The query is not printed. Exit code 0 if it would be let in, 1 if not.
+    #[arg(value_name = "URL")]
+    pub(super) url: String,
+    /// The handshake's Origin header.
+    #[arg(long, value_name = "ORIGIN")]
+    pub(super) origin: Option<String>,
+    /// Another header, as `Name: value`; repeated for several.
+    #[arg(long, value_name = "HEADER")]
+    pub(super) header: Vec<String>,
+    /// Use the ticket up, as a real handshake does; without it, it is looked at and stays.
+    #[arg(long)]
+    pub(super) redeem: bool,
+}
+
+impl std::fmt::Debug for ExplainTokenArguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ExplainTokenArguments(***)")
+    }
+}
+
+impl std::fmt::Debug for ExplainHandshakeArguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ExplainHandshakeArguments(***)")
+    }
 }
 
 /// Where the settings come from; the environment's `SLUICEGATE_<FLAG>` says the same.

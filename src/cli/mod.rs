@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod demo;
+mod explain;
 mod logging;
 mod run;
 mod serve;
@@ -35,6 +36,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Ticket(arguments) => ticket::run(&arguments),
+        Command::ExplainToken(arguments) => explain::token(&arguments),
+        Command::ExplainHandshake(arguments) => explain::handshake(&arguments),
     };
     ExitCode::from(code)
 }

@@ -50,6 +50,12 @@ pub(crate) trait Application: Send + Sync {
         false
     }
 
+    /// The groups that a connection joins when it is let in, as far as they are known before a view was asked.
+    fn groups(&self, connection: &Connection) -> Vec<Result<String, Reason>> {
+        let _ = connection;
+        Vec::new()
+    }
+
     /// What can be said of a handshake before its ticket is redeemed.
     ///
     /// # Errors

@@ -104,14 +104,19 @@ impl DatabaseTicketStore {
 
     /// `get`, then `delete`, whose count of rows decides who gets the ticket.
     async fn take(&self, key: &str, now: SystemTime) -> Result<Option<String>, DatabaseError> {
-        let (key, now) = (Bind::Text(key), self.clock.exactly(now));
-        let rows = self.pool.fetch(&self.statements.select, &[Bind::Text(&now), key]).await?;
+        let Some((value, is_live)) = self.get(key, now).await? else { return Ok(None) };
+        // An expired entry is deleted when it is read, as Django does.
+        let deleted = self.pool.execute(&self.statements.delete, &[Bind::Text(key)]).await?;
+        Ok(value.filter(|_| is_live && deleted == 1))
+    }
+
+    /// An entry's value, and whether it has not expired.
+    async fn get(&self, key: &str, now: SystemTime) -> Result<Option<(Option<String>, bool)>, DatabaseError> {
+        let now = self.clock.exactly(now);
+        let rows = self.pool.fetch(&self.statements.select, &[Bind::Text(&now), Bind::Text(key)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let read = row.text(0).and_then(|value| Ok((value, row.int(1)? == Some(0))));
-        let (value, is_live) = read.map_err(|error| self.pool.unreadable(error))?;
-        // An expired entry is deleted when it is read, as Django does.
-        let deleted = self.pool.execute(&self.statements.delete, &[key]).await?;
-        Ok(value.filter(|_| is_live && deleted == 1))
+        read.map(Some).map_err(|error| self.pool.unreadable(error))
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, DatabaseError>>) -> Result<T, TicketStoreError> {
@@ -141,6 +146,13 @@ impl TicketStore for DatabaseTicketStore {
             super::log_unreadable();
         }
         Ok(value)
+    }
+
+    async fn peek(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        let key = self.key(ticket);
+        let entry = self.in_time(self.get(&key, SystemTime::now())).await?;
+        let encoded = entry.and_then(|(value, is_live)| value.filter(|_| is_live));
+        Ok(encoded.and_then(|encoded| pickle::loads(&BASE64.decode(encoded).ok()?).ok()))
     }
 
     async fn ping(&self) -> Result<(), TicketStoreError> {

@@ -61,6 +61,12 @@ impl TicketStore for InProcessTicketStore {
         Ok(entry.filter(|entry| entry.expires > Instant::now()).map(|entry| entry.value))
     }
 
+    async fn peek(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        let entries = self.entries();
+        let entry = entries.get(&ticket.0).filter(|entry| entry.expires > Instant::now());
+        Ok(entry.map(|entry| entry.value.clone()))
+    }
+
     async fn ping(&self) -> Result<(), TicketStoreError> {
         Ok(())
     }

@@ -81,6 +81,16 @@ pub(crate) trait TicketStore: Send + Sync {
     /// [`TicketStoreError::Unavailable`] if the cache did not answer: refuse, but do not call the ticket invalid.
     async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError>;
 
+    /// The value that [`redeem`](Self::redeem) would give, while the ticket stays: for `sluicegate explain-handshake`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`redeem`](Self::redeem); also where nobody looks.
+    async fn peek(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        let _ = ticket;
+        Err(TicketStoreError::Unavailable("tickets here can only be redeemed".into()))
+    }
+
     /// A round trip to the cache, for readiness.
     async fn ping(&self) -> Result<(), TicketStoreError>;
 }

@@ -73,6 +73,11 @@ impl TicketStore for RedisTicketStore {
         Ok(value)
     }
 
+    async fn peek(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        let bytes: Option<Vec<u8>> = self.redis.send(redis::cmd("GET").arg(self.key(ticket)), "GET").await?;
+        Ok(bytes.and_then(|bytes| self.format.decode(&bytes).ok()))
+    }
+
     async fn ping(&self) -> Result<(), TicketStoreError> {
         Ok(self.redis.send(&redis::cmd("PING"), "PING").await?)
     }

@@ -207,7 +207,7 @@ pub(super) fn refuse(open: &OpenSockets, refusal: Refusal, client: IpAddr, path:
 
 /// RFC 6455, 4.2.1, as websockets 17.4 checks it: server.py, `ServerProtocol.process_request`, and http11.py,
 /// `Request.parse`. The answer is `Sec-WebSocket-Accept`.
-fn check_form<B>(request: &Request<B>) -> Result<String, Form> {
+pub(super) fn check_form<B>(request: &Request<B>) -> Result<String, Form> {
     let headers = request.headers();
     if request.method() != Method::GET {
         return Err(Form::Method);
@@ -390,7 +390,7 @@ pub(super) async fn user(site: &WebSocketSite, value: &Value) -> Result<User, Re
     Ok(user)
 }
 
-fn state(
+pub(super) fn state(
     route: usize,
     consumers: &Consumers,
     captures: Captures,

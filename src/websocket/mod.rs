@@ -8,6 +8,7 @@ pub(crate) mod close;
 pub(crate) mod codec;
 mod connection;
 mod deflate;
+mod explain;
 mod handshake;
 mod limits;
 mod options;
@@ -25,6 +26,7 @@ pub(crate) mod scope;
 mod scratch;
 mod site;
 
+pub(crate) use explain::explain;
 pub(crate) use handshake::{AnswerBody, answer, is_upgrade};
 pub(crate) use options::{DeflateOptions, OriginPolicy, RefuseBy, WebSocketOptions};
 pub(crate) use refusals::RefusedHandshake;

@@ -211,7 +211,7 @@ async fn relay(
 }
 
 impl Proxy {
-    async fn connect(&self) -> Result<Connected, Reason> {
+    pub(super) async fn connect(&self) -> Result<Connected, Reason> {
         self.upstream.connect().await.map_err(|error| {
             tracing::debug!(error = with_causes(&error), "a handshake could not be passed on");
             Reason::UnavailableUpstream

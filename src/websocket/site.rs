@@ -190,6 +190,25 @@ impl WebSocketSite {
         }
     }
 
+    /// The routes that are tried for a path, as written, up to the one that matches.
+    pub(super) fn tried(&self, path: &str) -> Vec<(Arc<str>, bool)> {
+        let path = path.trim_start_matches('/');
+        let mut tried = Vec::new();
+        for (route, name) in self.routes.iter().zip(&self.names) {
+            let does_match = route.matches(path).is_ok_and(|captures| captures.is_some());
+            tried.push((Arc::clone(name), does_match));
+            if does_match {
+                break;
+            }
+        }
+        tried
+    }
+
+    /// What the captures of a route are called.
+    pub(super) fn capture_names(&self, index: usize) -> &[String] {
+        self.routes.get(index).map_or(&[], |route| route.names())
+    }
+
     /// The route of this index, as written in the settings.
     pub(super) fn route_name(&self, index: usize) -> Arc<str> {
         self.names.get(index).map_or_else(|| ELSEWHERE.into(), Arc::clone)

@@ -232,7 +232,7 @@ fn differences(theirs: &Answer, ours: &Answer) -> Vec<String> {
 }
 
 /// The path that an anchored pattern without parameters matches: `^api/auth/\Z` is `/api/auth/`.
-fn literal_path(pattern: &str) -> Option<String> {
+pub(in crate::cli) fn literal_path(pattern: &str) -> Option<String> {
     let inner = pattern.strip_prefix('^').unwrap_or(pattern);
     let inner = inner.strip_suffix(r"\Z").or_else(|| inner.strip_suffix('$')).unwrap_or(inner);
     let mut path = String::from("/");

@@ -32,6 +32,7 @@ use crate::{
 
 use code::Code;
 pub(super) use code::Level;
+pub(super) use compare::literal_path;
 use findings::{Findings, Form};
 
 pub(super) fn run(arguments: &CheckArguments) -> u8 {

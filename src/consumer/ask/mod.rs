@@ -164,6 +164,11 @@ impl Ask {
         self.options.on_disconnect
     }
 
+    /// `url`, as written.
+    pub(crate) fn url(&self) -> &str {
+        self.options.url.as_str()
+    }
+
     /// `forward_headers`, in lower case.
     pub(crate) fn forward_headers(&self) -> &[String] {
         &self.options.forward_headers

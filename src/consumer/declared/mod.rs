@@ -26,7 +26,7 @@ mod values;
 
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
-use super::{Application, Consumer, DeclaredOptions, DeclaredReceive, OnError};
+use super::{Application, Connection, Consumer, DeclaredOptions, DeclaredReceive, OnError};
 use crate::{channel_layer::is_valid_group_name, python::Value, reason::Reason};
 use action::Action;
 use compiler::Compiler;
@@ -138,6 +138,11 @@ impl Application for Declared {
 
     fn has_channels(&self) -> bool {
         !self.groups.is_empty() || !self.events.is_empty() || self.has_ask || self.reads.contains("channel_name")
+    }
+
+    fn groups(&self, connection: &Connection) -> Vec<Result<String, Reason>> {
+        let known = self.groups.iter().filter(|group| !(self.has_ask && group.reads.contains("context")));
+        known.map(|group| self.group(group, &self.here(connection, Cause::Connect))).collect()
     }
 
     /// The names of groups that need nothing but the path.

@@ -69,7 +69,7 @@ impl Route {
     }
 
     /// What `path`, without its first slashes, captures on this route; `None` where it is not this route's.
-    fn matches(&self, path: &str) -> Result<Option<Captures>, GaveUp> {
+    pub(super) fn matches(&self, path: &str) -> Result<Option<Captures>, GaveUp> {
         Ok(match &self.matcher {
             Matcher::Exact(route) => (route == path).then(Captures::default),
             Matcher::Converted(regex, converters) => {

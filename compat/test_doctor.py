@@ -1,0 +1,255 @@
+"""`check` as a doctor: for each finding a project that shows it, and the mended one that does not. `explain-token` and
+`explain-handshake` beside what the server and Django answer."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+
+import pytest
+
+from support import overlay
+from support.databases import MariaDb, Postgres
+from support.django_server import MYSITE, TARGET, DjangoUnderUvicorn, project_environment
+from support.http_client import send
+from support.redis_server import Redis
+from support.sluicegate import ROUTES, Sluicegate, binary
+from support.tokens import SECRET_KEY, access_token
+
+from support.websocket_client import Socket
+
+TICKET_VIEW = "/api/auth/auth_for_ws_connection/"
+
+
+class Project:
+    def __init__(self, work, settings, config=ROUTES):
+        self.overlay = overlay.write(work, settings, "doctor")
+        self.config = self.overlay.with_suffix(".toml")
+        self.config.write_text(config)
+
+    def run(self, command, *arguments, given=None):
+        whole = [binary(), command, "--django", TARGET, "--project-dir", MYSITE, "--python", sys.executable]
+        whole += ["--config", self.config, *arguments]
+        environment = project_environment(self.overlay)
+        return subprocess.run(
+            [str(part) for part in whole],
+            env=environment, cwd=MYSITE, capture_output=True, text=True, timeout=90, input=given,
+        )
+
+    def findings(self, *arguments):
+        """code -> finding; and the exit code."""
+        checked = self.run("check", "--json", *arguments)
+        document = json.loads(checked.stdout)
+        assert document["exit_code"] == checked.returncode and document["schema"] == 1
+        assert SECRET_KEY not in checked.stdout + checked.stderr
+        return {finding["code"]: finding for finding in document["findings"]}, checked.returncode
+
+
+@pytest.fixture(scope="module")
+def server(work):
+    """A Redis of this file's own: its settings are changed."""
+    server = Redis(work)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def settings(sqlite_files, server):
+    return {"DATABASES": sqlite_files.make(), "CACHES": overlay.redis_cache(server.url(1))}
+
+
+def test_a_good_project_has_no_error_and_exchanges_tickets_with_django(work, settings):
+    checked = Project(work, settings).run("check", "--json")
+    document = json.loads(checked.stdout)
+    assert checked.returncode == 0, checked.stdout
+    assert [one for one in document["passed"] if one["subject"] == "cache, Django"], checked.stdout
+
+
+@pytest.mark.parametrize("key, code", [("django-insecure-" + "x1y2z3" * 10, "C101"), ("short-key", "C102"), ("ab" * 30, "C103")])
+def test_weak_keys(key, code, work, settings):
+    assert code in Project(work, settings | {"SECRET_KEY": key}).findings()[0]
+    assert code not in Project(work, settings).findings()[0]
+
+
+def test_a_key_prefix_that_django_does_not_have(work, settings):
+    found, exit_code = Project(work, settings, '[cache]\nkey_prefix = "other"\n' + ROUTES).findings()
+    assert {"C303", "C304"} <= set(found) and exit_code == 1
+    assert "other:1:<ticket>" in found["C303"]["mend"]
+
+
+def test_a_version_that_django_does_not_have(work, settings):
+    found, exit_code = Project(work, settings, "[cache]\nversion = 9\n" + ROUTES).findings()
+    assert {"C303", "C304"} <= set(found) and exit_code == 1
+
+
+def test_the_fail_level_makes_warnings_count(work, settings):
+    project = Project(work, settings | {"ALLOWED_HOSTS": ["*"]})
+    found, exit_code = project.findings()
+    assert "C502" in found and exit_code == 0
+    assert project.findings("--fail-level", "warning")[1] == 1
+
+
+def test_settings_that_cannot_be_used(work, settings):
+    found, exit_code = Project(work, settings, "nonsense = 1\n" + ROUTES).findings()
+    assert exit_code == 2 and "E002" in found
+
+
+@pytest.mark.parametrize("policy, code", [("allkeys-lru", "C401"), ("volatile-ttl", "C402")])
+def test_a_redis_that_evicts(policy, code, work, settings, server):
+    client = server.client()
+    try:
+        client.config_set("maxmemory", "100mb")
+        client.config_set("maxmemory-policy", policy)
+        assert code in Project(work, settings).findings()[0]
+        client.config_set("maxmemory-policy", "noeviction")
+        assert code not in Project(work, settings).findings()[0]
+    finally:
+        client.config_set("maxmemory", "0")
+
+
+def test_what_the_redis_user_may_not_do(work, settings, server):
+    client = server.client()
+    client.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-getdel")
+    url = f"redis://app:secret@127.0.0.1:{server.port}/1"
+    project = Project(work, settings | {"CACHES": overlay.redis_cache(url)})
+    assert "C405" in project.findings()[0]
+    client.execute_command("ACL", "SETUSER", "app", "+getdel", "-info")
+    found, exit_code = project.findings()
+    assert "C405" not in found and "C407" in found and exit_code == 0, "what cannot be asked does not fail"
+
+
+def test_a_clock_that_differs(work, settings, server):
+    ahead = ShiftedRedis(server.port, 7)
+    project = Project(work, settings | {"CACHES": overlay.redis_cache(f"redis://127.0.0.1:{ahead.port}/1")})
+    found = project.findings()[0]
+    assert re.search(r"clock is [67]\.\d+ s ahead", found["C406"]["what"]), found["C406"]
+    assert "C406" not in Project(work, settings).findings()[0]
+
+
+def test_room_for_connections_and_the_clock_of_postgresql(work, fork):
+    server = Postgres(work)
+    try:
+        name = "doctor"
+        server.create(name)
+        databases = {"default": server.django(name)}
+        cache = {"CACHES": overlay.database_cache()}
+        fork.prepare(overlay.write(work, cache | {"DATABASES": databases}, "prepare"), "default")
+        own = cache | {"DATABASES": databases}
+        assert not {"C202", "C203", "C205"} & set(Project(work, own).findings()[0])
+        assert "C202" in Project(work, own, "[database]\nmax_connections = 500\n" + ROUTES).findings()[0]
+        server.execute("create schema skewed", name)
+        server.execute(
+            "create function skewed.clock_timestamp() returns timestamptz language sql as "
+            "$$ select pg_catalog.clock_timestamp() - interval '90 s' $$",
+            name,
+        )
+        databases["default"]["OPTIONS"] = {"options": "-c search_path=skewed,public,pg_catalog"}
+        found = Project(work, cache | {"DATABASES": databases}).findings()[0]
+        assert "90." in found["C205"]["what"] and "behind" in found["C205"]["what"]
+    finally:
+        server.stop()
+
+
+# explain-token
+
+
+def tokens():
+    good = access_token(1)
+    yield "good", good
+    yield "expired", access_token(1, exp=1)
+    yield "of another key", access_token(1, key="x" * 60)
+    yield "of another type", access_token(1, token_type="refresh")
+    yield "issued in the future", access_token(1, iat=4102444799)
+    yield "without a user", access_token(999999)
+    yield "cut off", good[:-5]
+    yield "no token", "garbage"
+
+
+@pytest.fixture(scope="module")
+def django(fork, work, settings):
+    django = DjangoUnderUvicorn(fork, Project(work, settings).overlay)
+    yield django
+    django.stop()
+
+
+@pytest.mark.parametrize("name, token", list(tokens()), ids=lambda part: part if len(part) < 25 else "")
+def test_a_token_is_explained_with_djangos_answer(name, token, work, settings, django):
+    explained = Project(work, settings).run("explain-token", "-", given=token)
+    answer = send(django.address, "GET", TICKET_VIEW, [("Host", "testserver"), ("Authorization", f"Bearer {token}")])
+    assert f"with {answer.status} " in explained.stdout, explained.stdout + explained.stderr
+    assert explained.returncode == (0 if answer.status == 200 else 1)
+    if answer.status != 200:
+        assert explained.stdout.splitlines()[-1] == answer.text()
+        assert "STOP" in explained.stdout
+    assert name == "no token" or token not in explained.stdout + explained.stderr
+
+
+# explain-handshake
+
+
+@pytest.fixture(scope="module")
+def running(work, settings):
+    project = Project(work, settings)
+    running = Sluicegate(work, project.overlay)
+    yield running
+    running.stop()
+
+
+def test_a_handshake_is_explained_and_its_ticket_stays(work, settings, running):
+    project = Project(work, settings)
+    ticket = project.run("ticket", "alice").stdout.strip()
+    url = f"ws://localhost/ws/chat/?uuid={ticket}"
+    explained = project.run("explain-handshake", "-", "--origin", "http://testserver", given=url)
+    assert explained.returncode == 0, explained.stdout + explained.stderr
+    assert "alice" in explained.stdout and ticket not in explained.stdout
+    with Socket(running.address, f"/ws/chat/?uuid={ticket}", [("Origin", "http://testserver")]) as opened:
+        assert opened.whoami()["user"] == 1, "it was still good"
+    again = project.run("explain-handshake", url, "--origin", "http://testserver")
+    assert again.returncode == 1 and "ticket_invalid" in again.stdout
+
+
+@pytest.mark.parametrize(
+    "target, code",
+    [
+        ("/nowhere/", "no_route"),
+        ("/ws/chat/", "ticket_missing"),
+        ("/ws/chat/?uuid=ABC", "ticket_malformed"),
+        (f"/ws/chat/?uuid={uuid.uuid4()}", "ticket_invalid"),
+    ],
+)
+def test_a_refused_handshake_is_explained_as_the_server_answers(target, code, work, settings, running):
+    explained = Project(work, settings).run("explain-handshake", target, "--origin", "http://testserver")
+    with Socket(running.address, target, [("Origin", "http://testserver")]) as refused:
+        answer = refused.answer
+    assert explained.returncode == 1
+    assert f"It would be refused: {answer.status} " in explained.stdout, explained.stdout
+    assert code in explained.stdout and code in answer.text()
+
+
+class ShiftedRedis:
+    """Passes bytes on to a Redis, whose TIME it puts forward."""
+
+    TIME = re.compile(rb"\*2\r\n\$10\r\n(\d{10})\r\n\$")
+
+    def __init__(self, port, seconds):
+        self.upstream, self.seconds = port, seconds
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            server = socket.create_connection(("127.0.0.1", self.upstream))
+            for pair in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self.pump, args=pair, daemon=True).start()
+
+    def pump(self, source, sink, shift):
+        while data := source.recv(65536):
+            if shift:
+                data = self.TIME.sub(lambda found: b"*2\r\n$10\r\n%d\r\n$" % (int(found[1]) + self.seconds), data)
+            sink.sendall(data)
+        sink.close()
