@@ -13,6 +13,8 @@ use tokio::{
 
 use super::{
     Access,
+    crowd::{Crowd, LastCrowd},
+    page::Page,
     samples::{Samples, Totals},
 };
 use crate::{
@@ -32,12 +34,22 @@ pub(crate) struct Board {
     /// When the process began to serve.
     pub(super) started: SystemTime,
     pub(super) samples: Samples,
+    pub(super) page: Page,
+    crowd: LastCrowd,
 }
 
 impl Board {
     pub(crate) fn new(access: Access, open: Arc<OpenSockets>, site: watch::Receiver<Arc<Site<Router>>>) -> Self {
         let access = RwLock::new(Arc::new(access));
-        Self { access, open, site, started: SystemTime::now(), samples: Samples::default() }
+        Self {
+            access,
+            open,
+            site,
+            started: SystemTime::now(),
+            samples: Samples::default(),
+            page: Page::new(),
+            crowd: LastCrowd::default(),
+        }
     }
 
     /// Who may do what from here on.
@@ -52,6 +64,11 @@ impl Board {
     /// What requests to the main address are answered by now.
     pub(super) fn site(&self) -> Arc<Site<Router>> {
         Arc::clone(&self.site.borrow())
+    }
+
+    /// Who was let in by a ticket, counted.
+    pub(super) fn crowd(&self) -> Arc<Crowd> {
+        self.crowd.of(&self.open)
     }
 
     /// The groups of this process; `None` where there is no channel layer.
@@ -78,6 +95,7 @@ impl Board {
         let layer = self.layer_counters().unwrap_or_default();
         Totals {
             sockets: self.open.registry.open(),
+            admitted: self.open.metrics.handshakes.accepted_so_far(),
             refused: self.open.refusals.count(),
             received: layer.received,
             delivered: layer.delivered,

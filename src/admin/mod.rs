@@ -6,10 +6,14 @@
 mod access;
 mod answer;
 mod board;
+mod connected;
+mod crowd;
+mod disconnect;
 mod groups;
 mod hosts;
 mod options;
 mod overview;
+mod page;
 mod query;
 mod refusals;
 mod router;

@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 use http::{HeaderMap, StatusCode, Uri, header};
 use serde_json::json;
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 use super::{
     answer::{answer, bad_request, denied, harden, json_answer, not_found, unknown_host},
     board::Board,
+    connected::{FURTHEST, connected},
+    disconnect::{disconnect, named_user},
     groups::groups,
     overview::overview,
     query::Query,
@@ -32,8 +34,11 @@ pub(super) fn router(board: Arc<Board>) -> Router {
     let read = Router::new()
         .route("/metrics", get(metrics))
         .route("/api/v1/access", get(access))
+        .route("/", get(async |State(board): State<Arc<Board>>| board.page.response()))
         .route("/api/v1/overview", get(async |State(board): State<Arc<Board>>| json_answer(&overview(&board))))
         .route("/api/v1/rates", get(rates))
+        .route("/api/v1/connected", get(list_connected))
+        .route("/api/v1/disconnect", post(disconnect_user))
         .route("/api/v1/groups", get(list_groups))
         .route("/api/v1/refusals", get(list_refusals))
         .route("/api/v1/reasons", get(async || json_answer(&reasons())))
@@ -78,6 +83,28 @@ fn may_change(board: &Board, headers: &HeaderMap, request: &Request) -> Result<(
 async fn rates(State(board): State<Arc<Board>>, uri: Uri) -> Response {
     match Query::new(uri.query()).number("after", 0, u64::MAX) {
         Ok(after) => json_answer(&board.samples.after(after)),
+        Err(problem) => bad_request(&problem),
+    }
+}
+
+/// Who is connected, in pages.
+async fn list_connected(State(board): State<Arc<Board>>, uri: Uri) -> Response {
+    let query = Query::new(uri.query());
+    let number =
+        |name, default, most| query.number(name, default, most).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    match (number("offset", 0, FURTHEST as u64), number("limit", LISTED.0, LISTED.1)) {
+        (Ok(offset), Ok(limit)) => json_answer(&connected(&board, query.text("user"), offset, limit)),
+        (Err(problem), _) | (_, Err(problem)) => bad_request(&problem),
+    }
+}
+
+/// The token comes first: nobody without it has a body read.
+async fn disconnect_user(State(board): State<Arc<Board>>, headers: HeaderMap, request: Request) -> Response {
+    if let Err(refused) = may_change(&board, &headers, &request) {
+        return refused;
+    }
+    match named_user(&headers, request.into_body()).await {
+        Ok(user) => json_answer(&disconnect(&board, &user).await),
         Err(problem) => bad_request(&problem),
     }
 }

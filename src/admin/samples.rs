@@ -18,6 +18,7 @@ const KEPT: usize = 300;
 pub(super) struct Totals {
     pub(super) sockets: usize,
     /// Handshakes.
+    pub(super) admitted: u64,
     pub(super) refused: u64,
     /// Messages of the channel layer that came for this process.
     pub(super) received: u64,
@@ -51,6 +52,7 @@ impl Samples {
         let counts =
             kept.last.replace(totals).map_or(Totals { sockets: totals.sockets, ..Totals::default() }, |last| Totals {
                 sockets: totals.sockets,
+                admitted: totals.admitted.saturating_sub(last.admitted),
                 refused: totals.refused.saturating_sub(last.refused),
                 received: totals.received.saturating_sub(last.received),
                 delivered: totals.delivered.saturating_sub(last.delivered),
@@ -81,11 +83,12 @@ impl Samples {
 
 impl Sample {
     fn to_json(&self) -> Value {
-        let Totals { sockets, refused, received, delivered } = self.counts;
+        let Totals { sockets, admitted, refused, received, delivered } = self.counts;
         json!({
             "number": self.number,
             "at": timestamp(self.at),
             "sockets": sockets,
+            "admitted": admitted,
             "refused": refused,
             "received": received,
             "delivered": delivered,

@@ -141,11 +141,39 @@ async fn the_overview_tells_what_runs_and_no_secret() {
     let overview = answer.json();
     assert_eq!(overview["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!((&overview["state"], &overview["read_only"]), (&json!("serving"), &json!(false)));
-    assert_eq!(overview["sockets"], json!({ "open": 0, "most": 100 }));
+    assert_eq!(overview["sockets"], json!({ "open": 0, "most": 100, "routes": [], "without_ticket": 0 }));
     assert_eq!(overview["groups"], Value::Null);
     assert!(!answer.body.contains(TOKEN));
     admin.board.open.drain();
     assert_eq!(admin.get("/api/v1/overview").await.json()["state"], "draining");
+}
+
+#[tokio::test]
+async fn only_the_token_disconnects_and_only_by_json() {
+    let admin = Admin::new(Some(TOKEN));
+    let bearer = format!("Bearer {TOKEN}");
+    let post = async |authorization: &str, media: &str, body: &'static str| {
+        let headers = [("authorization", authorization), ("content-type", media)];
+        let mut request = request(Method::POST, "/api/v1/disconnect", &headers);
+        *request.body_mut() = Body::from(body);
+        admin.ask(request).await
+    };
+    let done = post(&bearer, "application/json; charset=utf-8", r#"{"user": 7}"#).await;
+    assert_eq!((done.status, done.json()), (StatusCode::OK, json!({ "closed": 0, "servers": 1 })));
+    assert_eq!(post(&bearer, "application/json", r#"{"user": "7"}"#).await.status, 200);
+    assert_eq!(post("Bearer wrong", "application/json", r#"{"user": 7}"#).await.status, 401);
+    assert_eq!(post(&bearer, "text/plain", r#"{"user": 7}"#).await.status, 400, "a form of another page can send this");
+    for body in ["", "7", "{}", r#"{"user": null}"#, r#"{"user": 7.5}"#, r#"{"user": ""}"#] {
+        assert_eq!(post(&bearer, "application/json", body).await.status, 400, "{body}");
+    }
+    assert_eq!(admin.get("/api/v1/disconnect").await.status, 405);
+}
+
+#[tokio::test]
+async fn nobody_is_connected_at_first() {
+    let connected = Admin::new(None).get("/api/v1/connected?user=%C3%A4&limit=5").await.json();
+    let nobody = json!({ "sockets": 0, "users": 0, "matched": 0, "offset": 0, "furthest": 10_000, "listed": [] });
+    assert_eq!(connected, nobody);
 }
 
 #[tokio::test]

@@ -24,6 +24,11 @@ impl Handshakes {
         self.seconds.observe(took);
     }
 
+    /// How many were answered with 101.
+    pub(crate) fn accepted_so_far(&self) -> u64 {
+        self.accepted.get()
+    }
+
     /// The client left before the answer.
     pub(crate) fn abandoned(&self) {
         self.abandoned.one();

@@ -31,7 +31,7 @@ pub(crate) use handshake::{AnswerBody, answer, is_upgrade};
 pub(crate) use options::{DeflateOptions, OriginPolicy, RefuseBy, WebSocketOptions};
 pub(crate) use refusals::RefusedHandshake;
 pub(crate) use registry::Registry;
-pub(crate) use roll::{ConnectedSocket, Roll};
+pub(crate) use roll::{ConnectedSocket, Listed, Roll};
 pub(crate) use route::Route;
 pub(crate) use site::{OpenSockets, WebSocketParts, WebSocketSite};
 
