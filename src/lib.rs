@@ -10,6 +10,7 @@
 //! causes.rs      an error's text, with its causes
 //! clock_offset.rs  how far another machine's clock is from ours
 //! secret.rs      text that never reaches a log
+//! trace.rs       the id that a request has in our log and in Django's
 //! networks.rs    networks of addresses: whom to trust
 //! metrics/       what is counted, and the page that Prometheus reads
 //! admin/         the address for those who run the server
@@ -69,6 +70,7 @@ mod settings;
 #[cfg(test)]
 mod test_support;
 mod ticket;
+mod trace;
 mod upstream;
 mod user;
 mod websocket;

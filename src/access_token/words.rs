@@ -86,7 +86,7 @@ pub(crate) struct ErrorMessage {
 
 impl Refusal {
     /// `code` in the body.
-    const fn code(&self) -> &'static str {
+    pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::BadAuthorizationHeader => "bad_authorization_header",
             Self::NotValid(_) | Self::NoUserIdentification => "token_not_valid",

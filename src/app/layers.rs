@@ -21,6 +21,7 @@ use crate::{
         LayerBackend, Sink, Value,
     },
     consumer::ask::Farewells,
+    metrics::{self, Metrics},
     settings::Settings,
 };
 
@@ -35,6 +36,9 @@ const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub(crate) struct Layers {
     open: Mutex<Vec<Opened>>,
+    /// What layers counted that are closed.
+    closed: Arc<Mutex<Counters>>,
+    metrics: Arc<Metrics>,
     /// The ends of sockets that views are told of. What they answer goes to a layer.
     pub(super) farewells: Arc<Farewells>,
 }
@@ -56,6 +60,28 @@ pub(crate) enum LayerError {
 }
 
 impl Layers {
+    /// None yet.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
+    /// Has `metrics` ask for what the layers of the process counted.
+    pub(super) fn show_in(self: &Arc<Self>, metrics: &Metrics) {
+        let layers = Arc::downgrade(self);
+        metrics.sample(move |page| {
+            if let Some(layers) = layers.upgrade() {
+                metrics::channel_layer::write(page, &layers.counters());
+            }
+        });
+    }
+
+    /// What all layers counted since the start.
+    fn counters(&self) -> Counters {
+        let closed = *self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let open: Vec<_> = self.lock().iter().filter_map(|opened| opened.layer.upgrade()).collect();
+        open.iter().fold(closed, |sum, layer| sum.plus(&layer.counters()))
+    }
+
     /// The layer of `settings`, where a route uses it: the one that is open already, or a new one, after a message went
     /// around.
     ///
@@ -70,8 +96,12 @@ impl Layers {
         if let Some(layer) = self.known(options) {
             return Ok(Some(layer));
         }
-        let layer =
-            Arc::new(ClosedWithItsUsers { layer: channel_layer::open(options)?, is_closed: AtomicBool::new(false) });
+        let layer = Arc::new(ClosedWithItsUsers {
+            layer: channel_layer::open(options)?,
+            is_closed: AtomicBool::new(false),
+            closed: Arc::clone(&self.closed),
+            metrics: Arc::clone(&self.metrics),
+        });
         try_once(layer.as_ref(), options.timeout).await?;
         let opened = Opened { options: options.clone(), layer: Arc::downgrade(&layer), said: Counters::default() };
         self.lock().push(opened);
@@ -167,10 +197,30 @@ fn losses(before: &Counters, now: &Counters, options: &ChannelLayerOptions) -> O
 struct ClosedWithItsUsers {
     layer: Arc<dyn ChannelLayer>,
     is_closed: AtomicBool,
+    closed: Arc<Mutex<Counters>>,
+    metrics: Arc<Metrics>,
+}
+
+impl ClosedWithItsUsers {
+    async fn measure<T>(
+        &self,
+        operation: &str,
+        question: impl Future<Output = Result<T, ChannelLayerError>>,
+    ) -> Result<T, ChannelLayerError> {
+        let since = Instant::now();
+        let answer = question.await;
+        let is_answered = !matches!(answer, Err(ChannelLayerError::Unavailable(_)));
+        self.metrics.latencies.layer.observe(operation, since.elapsed(), is_answered);
+        answer
+    }
 }
 
 impl Drop for ClosedWithItsUsers {
     fn drop(&mut self) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        // What waits in its queues is nobody's now.
+        *closed = closed.plus(&Counters { queued: 0, ..self.layer.counters() });
+        drop(closed);
         if self.is_closed.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -184,27 +234,27 @@ impl Drop for ClosedWithItsUsers {
 #[async_trait]
 impl ChannelLayer for ClosedWithItsUsers {
     async fn send(&self, channel: &str, message: &Value) -> Result<(), ChannelLayerError> {
-        self.layer.send(channel, message).await
+        self.measure("send", self.layer.send(channel, message)).await
     }
 
     async fn group_send(&self, group: &str, message: &Value) -> Result<(), ChannelLayerError> {
-        self.layer.group_send(group, message).await
+        self.measure("group_send", self.layer.group_send(group, message)).await
     }
 
     async fn new_channel(&self, sink: Arc<dyn Sink>) -> Result<Channel, ChannelLayerError> {
-        self.layer.new_channel(sink).await
+        self.measure("new_channel", self.layer.new_channel(sink)).await
     }
 
     async fn group_add(&self, group: &str, channel: &str) -> Result<(), ChannelLayerError> {
-        self.layer.group_add(group, channel).await
+        self.measure("group_add", self.layer.group_add(group, channel)).await
     }
 
     async fn group_discard(&self, group: &str, channel: &str) -> Result<(), ChannelLayerError> {
-        self.layer.group_discard(group, channel).await
+        self.measure("group_discard", self.layer.group_discard(group, channel)).await
     }
 
     async fn round_trip(&self) -> Result<(), ChannelLayerError> {
-        self.layer.round_trip().await
+        self.measure("round_trip", self.layer.round_trip()).await
     }
 
     fn groups(&self, most: usize) -> GroupSizes {

@@ -1,11 +1,12 @@
 //! The program put together: settings checked, pools tried, address bound; then run, reload, stop.
 
 mod layers;
+mod measured;
 mod no_admission;
 mod refused_login;
 mod site;
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use tokio::sync::{Notify, watch};
 
@@ -74,8 +75,11 @@ impl App {
     pub async fn build(settings: Settings) -> Result<Self, AppError> {
         let (bind, admin) = (settings.server.clone(), settings.admin.clone());
         let refused_login = Arc::new(Notify::new());
-        let (layers, metrics) = (Arc::default(), Arc::default());
-        let site = open_site(settings, &refused_login, &layers).await.map_err(|error| AppError::Site(error.into()))?;
+        let metrics = Arc::new(Metrics::default());
+        let layers = Arc::new(Layers::new(Arc::clone(&metrics)));
+        let site = open_site(settings, &refused_login, &layers, &metrics)
+            .await
+            .map_err(|error| AppError::Site(error.into()))?;
         Self::with_site(&bind, admin.as_ref(), site, refused_login, layers, metrics).await
     }
 
@@ -91,6 +95,7 @@ impl App {
         let server = Server::bind(options, Arc::clone(&metrics))
             .await
             .map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
+        layers.show_in(&metrics);
         let site = watch::Sender::new(Arc::new(site));
         let admin = match admin {
             Some(options) => Some(bind_admin(options, &server, &site).await?),
@@ -112,6 +117,7 @@ impl App {
             refused_login: Arc::clone(&self.refused_login),
             layers: Arc::clone(&self.layers),
             board: self.admin.as_ref().map(|(_, board)| Arc::clone(board)),
+            metrics: Arc::clone(&self.metrics),
         }
     }
 
@@ -159,8 +165,9 @@ async fn open_site(
     settings: Settings,
     refused_login: &Arc<Notify>,
     layers: &Layers,
+    metrics: &Arc<Metrics>,
 ) -> Result<HttpSite, OpenSiteError> {
-    let parts = open_parts(&settings, Some(refused_login)).await?;
+    let parts = open_parts(&settings, Some(refused_login)).await?.measured(metrics);
     let layer = layers.of(&settings).await?;
     Parts { layer, farewells: Some(Arc::clone(&layers.farewells)), ..parts }.into_site(settings)
 }
@@ -172,6 +179,7 @@ pub(crate) struct Reloader {
     refused_login: Arc<Notify>,
     layers: Arc<Layers>,
     board: Option<Arc<Board>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Reloader {
@@ -188,11 +196,16 @@ impl Reloader {
     /// [`OpenSiteError`]; nothing has changed.
     pub(crate) async fn reload(&self, settings: Settings) -> Result<(), OpenSiteError> {
         let admin = settings.admin.clone();
-        let site = open_site(settings, &self.refused_login, &self.layers).await?;
+        let site = open_site(settings, &self.refused_login, &self.layers, &self.metrics).await?;
         self.site.send_replace(Arc::new(site));
         if let (Some(board), Some(options)) = (&self.board, &admin) {
             board.set_access(Access::new(options));
         }
         Ok(())
+    }
+
+    /// Counts a reload by what came of it.
+    pub(crate) fn count(&self, is_done: bool) {
+        self.metrics.reloads.count(is_done, SystemTime::now());
     }
 }

@@ -77,6 +77,10 @@ impl UserStore for WatchedUsers {
     async fn ping(&self) -> Result<(), UserStoreError> {
         self.0.watch(self.0.store.ping().await)
     }
+
+    fn pool(&self) -> Option<database::Pool> {
+        self.0.store.pool()
+    }
 }
 
 /// A [`TicketStore`] that tells of refused logins.
@@ -100,5 +104,9 @@ impl TicketStore for WatchedTickets {
 
     async fn ping(&self) -> Result<(), TicketStoreError> {
         self.0.watch(self.0.store.ping().await)
+    }
+
+    fn pool(&self) -> Option<database::Pool> {
+        self.0.store.pool()
     }
 }

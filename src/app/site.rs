@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use super::{
     HttpSite,
     layers::LayerError,
+    measured::{MeasuredThrottles, MeasuredTickets, MeasuredUsers},
     no_admission::NoAdmission,
     refused_login::{WatchedTickets, WatchedUsers},
 };
@@ -19,6 +20,7 @@ use crate::{
         ask::{AskParts, Asks, Farewells, OwnPaths, Register},
     },
     http::{HttpParts, HttpState, PatternError, router},
+    metrics::Metrics,
     server::Site,
     settings::{Admission, Settings},
     ticket::{self, TicketStore, TicketStoreError},
@@ -72,6 +74,8 @@ pub(crate) struct Parts {
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
     /// Where sockets are served, and their ends told.
     pub(crate) farewells: Option<Arc<Farewells>>,
+    /// What counts how the parts do.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Opens the database and the cache and parses the keys. `refused_login` is told when a login is refused later on.
@@ -95,7 +99,7 @@ pub(crate) async fn open_parts(
         users = Arc::new(WatchedUsers::new(users, Arc::clone(refused_login)));
         tickets = Arc::new(WatchedTickets::new(tickets, Arc::clone(refused_login)));
     }
-    Ok(Parts { users, tickets, throttles, verifier, layer: None, farewells: None })
+    Ok(Parts { users, tickets, throttles, verifier, layer: None, farewells: None, metrics: Arc::default() })
 }
 
 impl Parts {
@@ -109,6 +113,25 @@ impl Parts {
             verifier,
             layer: None,
             farewells: None,
+            metrics: Arc::default(),
+        }
+    }
+
+    /// The same, counted and measured by `metrics`.
+    pub(super) fn measured(self, metrics: &Arc<Metrics>) -> Self {
+        for (name, pool) in [("users", self.users.pool()), ("cache", self.tickets.pool())] {
+            if let Some(pool) = pool {
+                pool.count_waits(&metrics.pools.waits);
+                let usage = pool.watch();
+                metrics.pools.usage.watch(move || Some((name, usage()?)));
+            }
+        }
+        Self {
+            users: Arc::new(MeasuredUsers { store: self.users, metrics: Arc::clone(metrics) }),
+            tickets: Arc::new(MeasuredTickets { store: self.tickets, metrics: Arc::clone(metrics) }),
+            throttles: Arc::new(MeasuredThrottles { store: self.throttles, metrics: Arc::clone(metrics) }),
+            metrics: Arc::clone(metrics),
+            ..self
         }
     }
 
@@ -153,6 +176,7 @@ impl Parts {
             layer: self.layer,
             forwarding,
             health_path_prefix: settings.server.health_path_prefix,
+            metrics: self.metrics,
         })?;
         if let Some(register) = register {
             register.take_part();

@@ -26,6 +26,23 @@ pub struct Counters {
     pub queued: u64,
 }
 
+impl Counters {
+    /// What both counted together.
+    pub(crate) const fn plus(&self, other: &Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            delivered: self.delivered + other.delivered,
+            expired: self.expired + other.expired,
+            over_capacity: self.over_capacity + other.over_capacity,
+            unknown: self.unknown + other.unknown,
+            undecodable: self.undecodable + other.undecodable,
+            repeated: self.repeated + other.repeated,
+            outages: self.outages + other.outages,
+            queued: self.queued + other.queued,
+        }
+    }
+}
+
 /// The numbers while they change.
 #[derive(Debug, Default)]
 pub(super) struct Tally {

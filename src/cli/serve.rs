@@ -139,16 +139,18 @@ async fn reload(reloader: Reloader, sources: Sources, mut hangups: Signal) {
         }
         last = Some(Instant::now());
         let sources = sources.clone();
-        match tokio::task::spawn_blocking(move || Settings::load(&sources)).await {
+        let error = match tokio::task::spawn_blocking(move || Settings::load(&sources)).await {
             Ok(Ok(loaded)) => {
                 log_notes(&loaded);
-                match reloader.reload(loaded.settings).await {
-                    Ok(()) => tracing::info!("settings reloaded"),
-                    Err(error) => tracing::error!("settings not reloaded, the old ones stay: {error}"),
-                }
+                reloader.reload(loaded.settings).await.err().map(|error| error.to_string())
             }
-            Ok(Err(problems)) => tracing::error!("settings not reloaded, the old ones stay:\n{problems}"),
-            Err(error) => tracing::error!(%error, "settings not reloaded, the old ones stay"),
+            Ok(Err(problems)) => Some(problems.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        reloader.count(error.is_none());
+        match error {
+            None => tracing::info!("settings reloaded"),
+            Some(error) => tracing::error!("settings not reloaded, the old ones stay: {error}"),
         }
     }
 }

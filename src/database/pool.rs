@@ -2,19 +2,23 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use super::{
     Bind, DatabaseError, DatabaseOptions, DatabaseServer, Engine, Row, Statement, StatementError, Unreadable,
     connection::{Access, Answer, Connection, Connector, Work},
     error,
 };
+use crate::metrics::{Histogram, PoolUsage};
 
 /// How long a connection is kept: so long may a changed address or password go unnoticed, and a firewall's patience
 /// last.
@@ -36,6 +40,9 @@ struct Inner {
     server: Arc<str>,
     timeout: Duration,
     slots: Semaphore,
+    most: usize,
+    /// Where the time is counted that questions wait for a slot.
+    waits: OnceLock<Arc<Histogram>>,
     /// The one used last is at the end, and used next.
     idle: Mutex<Vec<Idle>>,
 }
@@ -64,8 +71,27 @@ impl Pool {
             server,
             timeout: options.timeout,
             slots: Semaphore::new(slots.min(Semaphore::MAX_PERMITS)),
+            most: slots.min(Semaphore::MAX_PERMITS),
+            waits: OnceLock::new(),
             idle: Mutex::new(vec![]),
         })))
+    }
+
+    /// Counts from now on in `waits` how long questions wait for a connection.
+    pub(crate) fn count_waits(&self, waits: &Arc<Histogram>) {
+        // A second one is none: a pool is counted in one place.
+        let _ = self.0.waits.set(Arc::clone(waits));
+    }
+
+    /// Tells how much of the pool is in use; `None` once it is gone.
+    pub(crate) fn watch(&self) -> impl Fn() -> Option<PoolUsage> + Send + Sync + 'static {
+        let pool = Arc::downgrade(&self.0);
+        move || {
+            let pool = pool.upgrade()?;
+            let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
+            let in_use = pool.most.saturating_sub(pool.slots.available_permits());
+            Some(PoolUsage { max: pool.most, in_use, idle })
+        }
     }
 
     /// Which database it is.
@@ -139,8 +165,7 @@ impl Pool {
 impl Inner {
     /// `reused` tells that a connection was taken that had been idle.
     async fn run(&self, work: Work<'_>, reused: &AtomicBool) -> Result<Answer, sqlx::Error> {
-        // Never closed.
-        let _slot = self.slots.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let _slot = self.slot().await?;
         if let Some((mut connection, born)) = self.take_idle() {
             reused.store(true, Ordering::Relaxed);
             // A restart shows at the first use: a write finds out before it is sent, the others are sent again.
@@ -157,6 +182,20 @@ impl Inner {
         let mut connection = self.connector.connect().await?;
         let result = connection.run(work).await;
         self.finish(connection, Instant::now(), result)
+    }
+
+    /// The right to one connection.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, sqlx::Error> {
+        if let Ok(slot) = self.slots.try_acquire() {
+            return Ok(slot);
+        }
+        let since = Instant::now();
+        // Never closed.
+        let slot = self.slots.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        if let Some(waits) = self.waits.get() {
+            waits.observe(since.elapsed());
+        }
+        Ok(slot)
     }
 
     /// Keeps the connection if its answer came whole.

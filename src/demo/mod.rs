@@ -65,6 +65,7 @@ pub(crate) async fn build(
         tickets,
         throttles: Arc::new(InProcessThrottleStore::default()),
         health_path_prefix: String::new(),
+        metrics: Arc::default(),
         layer: Some(Arc::clone(&layer)),
     })?;
     let health = http.health();

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     access_token::{Claims, Refusal, TokenError},
+    causes::with_causes,
     python::Value,
     reason::Reason,
     user::UserStoreError,
@@ -85,25 +86,17 @@ impl From<TokenError> for Rejection {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Refused(refusal) => Self::Refused(refusal),
-            TokenError::KeysUnavailable => {
-                tracing::error!(%error, "no ticket");
-                Self::KeysUnavailable
-            }
+            TokenError::KeysUnavailable => Self::KeysUnavailable { error: error.to_string() },
             TokenError::BlacklistUnavailable(error) => rejected_by_database(&error),
         }
     }
 }
 
-/// Logged here, once; the client is told which part did not answer.
+/// The client is told which part did not answer.
 fn rejected_by_database(error: &UserStoreError) -> Rejection {
+    let text = with_causes(error);
     match error {
-        UserStoreError::Unavailable(cause) => {
-            tracing::error!(%cause, "no ticket: the database did not answer");
-            Rejection::Unavailable(Reason::UnavailableDatabase)
-        }
-        UserStoreError::Unconvertible | UserStoreError::MultipleRows => {
-            tracing::error!(%error, "no ticket");
-            Rejection::ServerError
-        }
+        UserStoreError::Unavailable(_) => Rejection::Unavailable { reason: Reason::UnavailableDatabase, error: text },
+        UserStoreError::Unconvertible | UserStoreError::MultipleRows => Rejection::ServerError { error: text },
     }
 }

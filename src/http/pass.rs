@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     causes::with_causes,
     reason::Reason,
+    trace::Trace,
     upstream::{Forwarding, PassError, Upstream},
 };
 
@@ -20,12 +21,12 @@ pub(super) async fn pass_on(upstream: &Upstream, forwarding: &Forwarding, reques
     let body = body.map_err(Into::into).boxed_unsync();
     match upstream.pass(&head, body, forwarding).await {
         Ok(answer) => answer.map(Body::new),
-        Err(error) => refusal(&error),
+        Err(error) => refusal(&error, head.extensions.get::<Trace>().copied()),
     }
 }
 
 /// `{"detail": <sentence>, "code": <reason>}`, as refused handshakes are answered.
-fn refusal(error: &PassError) -> Response {
+fn refusal(error: &PassError, trace: Option<Trace>) -> Response {
     let of_reason = |status, reason: Reason| (status, reason.code(), reason.detail().to_owned());
     let (status, code, detail) = match error {
         PassError::Ambiguous(ambiguous) => (StatusCode::BAD_REQUEST, "bad_request", ambiguous.to_string()),
@@ -37,8 +38,11 @@ fn refusal(error: &PassError) -> Response {
         PassError::Failed(_) => of_reason(StatusCode::BAD_GATEWAY, Reason::UpstreamFailed),
         PassError::TimedOut => of_reason(StatusCode::GATEWAY_TIMEOUT, Reason::UpstreamTimeout),
     };
+    let trace_id = trace.map(tracing::field::display);
     if status.is_server_error() {
-        tracing::warn!(error = with_causes(error), "a request could not be passed on");
+        tracing::warn!(reason = code, error = with_causes(error), trace_id, "a request was not passed on");
+    } else {
+        tracing::info!(reason = code, error = with_causes(error), trace_id, "a request was not passed on");
     }
     let mut response = Response::new(Body::from(json!({ "detail": detail, "code": code }).to_string()));
     *response.status_mut() = status;

@@ -30,11 +30,11 @@ pub(super) enum Rejection {
     /// Seconds until a request would be let through, where known.
     Throttled { wait: Option<f64> },
     /// The cache or the database did not answer, where Django answers with 500.
-    Unavailable(Reason),
+    Unavailable { reason: Reason, error: String },
     /// The key set of `JWK_URL` cannot be had, where Django answers with 401 or 500.
-    KeysUnavailable,
+    KeysUnavailable { error: String },
     /// What Django answers with 500 whatever the client sends, such as two users with one id.
-    ServerError,
+    ServerError { error: String },
 }
 
 /// What answers a [`Rejection`].
@@ -73,15 +73,44 @@ impl Rejection {
             }
             Self::Throttled { wait } => throttled(*wait, words),
             // The reason's own sentence is for a handshake, whose ticket is gone.
-            Self::Unavailable(reason @ Reason::UnavailableDatabase) => {
+            Self::Unavailable { reason: reason @ Reason::UnavailableDatabase, .. } => {
                 unavailable("The database does not answer. Try again later.", reason.code())
             }
-            Self::Unavailable(reason) => unavailable(reason.detail(), reason.code()),
-            Self::KeysUnavailable => {
-                unavailable("The keys that check tokens cannot be fetched. Try again later.", "unavailable_keys")
+            Self::Unavailable { reason, .. } => unavailable(reason.detail(), reason.code()),
+            Self::KeysUnavailable { .. } => {
+                unavailable("The keys that check tokens cannot be fetched. Try again later.", self.code())
             }
             Self::TooManyFields => Reply::Page(StatusCode::BAD_REQUEST),
-            Self::ServerError => Reply::Page(StatusCode::INTERNAL_SERVER_ERROR),
+            Self::ServerError { .. } => Reply::Page(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+impl Rejection {
+    /// The reason, for log and metric: where the answer has a `code`, it is that one.
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::NotAuthenticated => "not_authenticated",
+            Self::PermissionDenied => "permission_denied",
+            Self::Refused(refusal) => refusal.code(),
+            Self::UnknownFormat => "not_found",
+            Self::NotAcceptable => "not_acceptable",
+            Self::TooManyFields => "too_many_fields",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::Throttled { .. } => "throttled",
+            Self::Unavailable { reason, .. } => reason.code(),
+            Self::KeysUnavailable { .. } => "unavailable_keys",
+            Self::ServerError { .. } => "error",
+        }
+    }
+
+    /// What went wrong on our side, if that is why.
+    pub(super) fn error(&self) -> Option<&str> {
+        match self {
+            Self::Unavailable { error, .. } | Self::KeysUnavailable { error } | Self::ServerError { error } => {
+                Some(error)
+            }
+            _ => None,
         }
     }
 }
@@ -157,10 +186,11 @@ mod tests {
 
     #[test]
     fn a_part_that_does_not_answer_is_named_with_a_time_to_try_again() {
-        let (status, text, header) = reply(&Rejection::Unavailable(Reason::UnavailableCache), None);
+        let unavailable = |reason| Rejection::Unavailable { reason, error: "down".to_owned() };
+        let (status, text, header) = reply(&unavailable(Reason::UnavailableCache), None);
         assert_eq!((status, text.as_str()), (503, "The cache does not answer. Try again later."));
         assert_eq!(header.as_deref(), Some("retry-after: 5"));
-        let (status, text, _) = reply(&Rejection::Unavailable(Reason::UnavailableDatabase), None);
+        let (status, text, _) = reply(&unavailable(Reason::UnavailableDatabase), None);
         assert_eq!((status, text.as_str()), (503, "The database does not answer. Try again later."));
     }
 }

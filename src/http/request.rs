@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, request::Parts};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{python::unquote, upstream::Peer};
+use crate::{python::unquote, trace::Trace, upstream::Peer};
 
 /// `escape_uri_path`: what Python's `quote(path, safe="/:@&+$,-_.!~*'()")` escapes.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -41,6 +41,8 @@ pub(super) struct DjangoRequest {
     pub(super) peer: Peer,
     /// `is_secure()`: TLS ends at a proxy, so nothing but its header makes a request secure.
     pub(super) secure: bool,
+    /// Its place in a trace; always there where a server is.
+    pub(super) trace: Option<Trace>,
 }
 
 impl DjangoRequest {
@@ -52,6 +54,7 @@ impl DjangoRequest {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
             peer: parts.extensions.get::<Peer>().copied().unwrap_or_default(),
+            trace: parts.extensions.get::<Trace>().copied(),
             // The connection's own scheme, whatever an absolute target claims: as uvicorn's `scope["scheme"]`.
             secure: false,
         };

@@ -14,7 +14,7 @@ use futures_util::stream;
 use http::StatusCode;
 
 use super::{health::Health, pass::pass_on, request::DjangoRequest, state::HttpState};
-use crate::python::unquote;
+use crate::{metrics::Handler, python::unquote};
 
 /// The health endpoints, the views that are ours, and everything else as Django answers it behind us, or would answer it.
 ///
@@ -24,24 +24,34 @@ pub(crate) fn router(state: HttpState) -> Router {
     let prefix = health_prefix(&state.health_path_prefix);
     Router::new()
         .without_v07_checks()
-        .route(&format!("{prefix}/healthz"), get(async || Health::alive()))
+        .route(&format!("{prefix}/healthz"), get(alive))
         .route(&format!("{prefix}/readyz"), get(ready))
         .fallback(django)
         .with_state(Arc::new(state))
 }
 
+async fn alive(State(state): State<Arc<HttpState>>) -> Response {
+    counted(&state, Handler::Health, Health::alive())
+}
+
 async fn ready(State(state): State<Arc<HttpState>>) -> Response {
-    state.health.ready().await
+    counted(&state, Handler::Health, state.health.ready().await)
+}
+
+fn counted(state: &HttpState, handler: Handler, response: Response) -> Response {
+    state.metrics.http.answered(handler, response.status());
+    response
 }
 
 async fn django(State(state): State<Arc<HttpState>>, request: Request) -> Response {
     let path = unquote(request.uri().path());
+    let is_view = state.views.find(&path).is_some();
     if let Some(upstream) = &state.upstream
-        && state.views.find(&path).is_none()
+        && !is_view
         && !state.ask_paths.has(&path)
     {
         drop(path);
-        return pass_on(upstream, &state.forwarding, request).await;
+        return counted(&state, Handler::Upstream, pass_on(upstream, &state.forwarding, request).await);
     }
     let (parts, _unread) = request.into_parts();
     let request = DjangoRequest::new(parts, state.options.secure_proxy_ssl_header.as_ref());
@@ -54,7 +64,7 @@ async fn django(State(state): State<Arc<HttpState>>, request: Request) -> Respon
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    response
+    counted(&state, if is_view { Handler::Ticket } else { Handler::Page }, response)
 }
 
 /// `[health] path_prefix` as a path that the router takes literally, whatever is in it.

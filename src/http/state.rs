@@ -13,6 +13,7 @@ use crate::{
     cache::throttle::ThrottleStore,
     channel_layer::ChannelLayer,
     consumer::ask::OwnPaths,
+    metrics::Metrics,
     ticket::TicketStore,
     upstream::{Forwarding, Upstream},
     user::UserStore,
@@ -35,6 +36,7 @@ pub(crate) struct HttpParts {
     pub(crate) forwarding: Arc<Forwarding>,
     /// `[health] path_prefix`.
     pub(crate) health_path_prefix: String,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// [`HttpParts`], with every pattern compiled.
@@ -54,6 +56,7 @@ pub(crate) struct HttpState {
     pub(super) forwarding: Arc<Forwarding>,
     pub(super) health: Arc<Health>,
     pub(super) health_path_prefix: String,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl HttpState {
@@ -88,6 +91,7 @@ impl HttpState {
             upstream: parts.upstream,
             ask_paths: parts.ask_paths,
             forwarding: parts.forwarding,
+            metrics: parts.metrics,
         })
     }
 }

@@ -8,7 +8,7 @@ use super::{
     rejection::Rejection,
     state::HttpState,
 };
-use crate::{access_token::Refusal, python, reason::Reason};
+use crate::{access_token::Refusal, causes::with_causes, python, reason::Reason};
 
 impl HttpState {
     /// Counts the request with every throttle of the view, and refuses it if one is exhausted.
@@ -29,11 +29,10 @@ impl HttpState {
             let decision = match self.throttles.allow(&key, throttle.requests, throttle.period, now).await {
                 Ok(decision) => decision,
                 Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "no ticket: the request could not be counted"
-                    );
-                    return Err(Rejection::Unavailable(Reason::UnavailableCache));
+                    return Err(Rejection::Unavailable {
+                        reason: Reason::UnavailableCache,
+                        error: with_causes(&error),
+                    });
                 }
             };
             if !decision.allowed {

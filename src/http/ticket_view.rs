@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     access_token::Refusal,
+    causes::with_causes,
     python::{
         Value,
         json::{JsonStyle, dumps_with},
@@ -50,6 +51,7 @@ impl HttpState {
         let (status, data, extra) = match outcome {
             Ok(data) => (StatusCode::OK, data, None),
             Err(rejection) => {
+                self.refused(&rejection, request);
                 let words = Words::of(&context.language, &self.options.language);
                 match rejection.reply(words, view.challenge()) {
                     Reply::Page(status) => return error_page(status, &self.options.error_pages),
@@ -71,6 +73,17 @@ impl HttpState {
         }
         answer.set(header::ALLOW, &view.allowed_methods);
         answer
+    }
+
+    /// Says that there is no ticket, and why: once, here.
+    fn refused(&self, rejection: &Rejection, request: &DjangoRequest) {
+        let (reason, address) = (rejection.code(), request.peer.remote);
+        self.metrics.tickets.refused(reason);
+        let trace_id = request.trace.map(tracing::field::display);
+        match rejection.error() {
+            Some(error) => tracing::error!(reason, error, client.address = %address, trace_id, "no ticket"),
+            None => tracing::info!(reason, client.address = %address, trace_id, "no ticket"),
+        }
     }
 
     /// Matches `APIView.initial` and the choice of the handler: who asks is checked before how.
@@ -95,10 +108,12 @@ impl HttpState {
     async fn issue_ticket(&self, user: &Authenticated) -> Result<Value, Rejection> {
         let ticket = Ticket::new();
         match self.tickets.issue(ticket, user.id(), TICKET_LIFETIME).await {
-            Ok(()) => Ok(Value::Dict(vec![("uuid".to_owned(), Value::Str(ticket.expose()))])),
-            Err(TicketStoreError::Unavailable(cause)) => {
-                tracing::error!(%cause, "no ticket: the cache did not answer");
-                Err(Rejection::Unavailable(Reason::UnavailableCache))
+            Ok(()) => {
+                self.metrics.tickets.issued();
+                Ok(Value::Dict(vec![("uuid".to_owned(), Value::Str(ticket.expose()))]))
+            }
+            Err(error @ TicketStoreError::Unavailable(_)) => {
+                Err(Rejection::Unavailable { reason: Reason::UnavailableCache, error: with_causes(&error) })
             }
             // Django answers 500.
             Err(error @ TicketStoreError::Unstorable { .. }) => {

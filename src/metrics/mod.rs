@@ -4,26 +4,45 @@
 //! them on the page. What can be asked for when a scrape comes is not counted again: see [`Metrics::sample`]. No label has
 //! values without bound: never a user, an address or a path; routes by their pattern, as written.
 
+pub(crate) mod channel_layer;
 mod count;
 mod exposition;
 mod handshakes;
+mod http;
+mod latencies;
 mod process;
+mod reloads;
+mod tickets;
+mod watched;
 
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-pub(crate) use count::{ByReason, Count, Counts, Histogram};
+pub(crate) use count::Histogram;
 pub(crate) use exposition::{Format, Page};
 use handshakes::Handshakes;
+pub(crate) use http::Handler;
+use http::Requests;
+use latencies::Latencies;
 use process::Process;
+use reloads::Reloads;
+use tickets::Tickets;
+pub(crate) use watched::{PoolUsage, UpstreamServer};
+use watched::{Pools, Upstreams};
 
 /// The numbers of one process. They outlive a reload of the settings.
 #[derive(Default)]
 pub(crate) struct Metrics {
     process: Process,
     pub(crate) handshakes: Handshakes,
+    pub(crate) tickets: Tickets,
+    pub(crate) http: Requests,
+    pub(crate) latencies: Latencies,
+    pub(crate) pools: Pools,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) reloads: Reloads,
     samplers: Mutex<Vec<Sampler>>,
 }
 
@@ -40,6 +59,12 @@ impl Metrics {
         let mut page = Page::new(format);
         self.process.write(&mut page);
         self.handshakes.write(&mut page);
+        self.tickets.write(&mut page);
+        self.http.write(&mut page);
+        self.latencies.write(&mut page);
+        self.pools.write(&mut page);
+        self.upstreams.write(&mut page);
+        self.reloads.write(&mut page);
         for sampler in self.samplers().iter() {
             sampler(&mut page);
         }

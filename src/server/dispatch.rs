@@ -13,6 +13,8 @@ use tokio::{
 
 use super::{HttpService, Site, client_address::client_address};
 use crate::{
+    metrics::Handler,
+    trace::Trace,
     upstream::Peer,
     websocket::{self, AnswerBody, OpenSockets},
 };
@@ -60,11 +62,14 @@ where
 {
     let url = request.uri();
     if url.path().len() + url.query().map_or(0, |query| query.len() + 1) > url_bytes {
+        shared.open.metrics.http.answered(Handler::Server, StatusCode::URI_TOO_LONG);
         return too_long().map(Either::Left).map(Either::Right);
     }
     let site = Arc::clone(&shared.site.borrow());
     let websocket = &site.websocket;
     request.extensions_mut().insert(Peer::new(connection.peer.ip(), connection.local));
+    let trace = Trace::of(request.headers());
+    request.extensions_mut().insert(trace);
     if websocket::is_upgrade(request.headers()) {
         let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
         let answer = websocket::answer(Arc::clone(websocket), shared.open, client, connection.permit, request);

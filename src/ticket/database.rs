@@ -162,6 +162,10 @@ impl TicketStore for DatabaseTicketStore {
         })
         .await
     }
+
+    fn pool(&self) -> Option<Pool> {
+        Some(self.pool.clone())
+    }
 }
 
 /// The statements of one ticket took too long together.

@@ -15,7 +15,7 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::{cache::Unstorable, python::Value};
+use crate::{cache::Unstorable, database::Pool, python::Value};
 
 pub(crate) use database::DatabaseTicketStore;
 pub(crate) use in_process::InProcessTicketStore;
@@ -93,6 +93,11 @@ pub(crate) trait TicketStore: Send + Sync {
 
     /// A round trip to the cache, for readiness.
     async fn ping(&self) -> Result<(), TicketStoreError>;
+
+    /// The pool that answers, for those who watch it, where tickets are in a database.
+    fn pool(&self) -> Option<Pool> {
+        None
+    }
 }
 
 /// Why a ticket could not be stored or taken.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 
 use super::{Ambiguous, Peer};
-use crate::networks;
+use crate::{networks, trace::Trace};
 
 const FORWARDED: &str = "forwarded";
 const X_FORWARDED: &str = "x-forwarded-";
@@ -89,6 +89,9 @@ impl Forwarding {
         }
         if sender != Sender::Trusted || !headers.contains_key(X_FORWARDED_FOR) {
             headers.insert(X_FORWARDED_FOR, value(peer.remote.to_string()));
+        }
+        if let Some(trace) = head.extensions.get::<Trace>() {
+            trace.pass_on(&mut headers);
         }
         Ok(headers)
     }

@@ -105,6 +105,11 @@ pub(crate) trait UserStore: Send + Sync {
 
     /// A round trip to the database, for readiness.
     async fn ping(&self) -> Result<(), UserStoreError>;
+
+    /// The pool that answers, for those who watch it.
+    fn pool(&self) -> Option<Pool> {
+        None
+    }
 }
 
 /// Why a user could not be looked up.

@@ -139,6 +139,10 @@ impl UserStore for SqlUserStore {
     async fn ping(&self) -> Result<(), UserStoreError> {
         self.pool.ping().await.map_err(unavailable)
     }
+
+    fn pool(&self) -> Option<Pool> {
+        Some(self.pool.clone())
+    }
 }
 
 impl Lookup {

@@ -71,6 +71,7 @@ impl Gate {
             forwarding: Arc::new(forwarding),
             layer: None,
             health_path_prefix: String::new(),
+            metrics: Arc::default(),
         });
         let (state, websocket) = (state.unwrap(), Arc::clone(&setup.site().websocket));
         let site = Site { health: state.health(), http: router(state), websocket, layer: None };
@@ -156,9 +157,11 @@ impl Recorder {
         Self::start(|connection| connection.answer_all("200 OK", "ok")).await
     }
 
-    /// Everything read so far, a text for each connection.
+    /// Everything read so far, a text for each connection. Without `traceparent`, which is another for each request and
+    /// the last header of its own; that it is there is checked here.
     fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|bytes| without_trace(&String::from_utf8_lossy(bytes))).collect()
     }
 
     /// The requests' first lines, of all connections.
@@ -166,6 +169,17 @@ impl Recorder {
         let all = self.seen().concat();
         all.lines().filter(|line| line.ends_with(" HTTP/1.1")).map(str::to_owned).collect()
     }
+}
+
+fn without_trace(seen: &str) -> String {
+    let mut lines = Vec::new();
+    for line in seen.split_inclusive("\r\n") {
+        match line.strip_prefix("traceparent: ") {
+            Some(trace) => assert_eq!(trace.len(), "00-".len() + 32 + "-".len() + 16 + "-01\r\n".len(), "{trace}"),
+            None => lines.push(line),
+        }
+    }
+    lines.concat()
 }
 
 trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -28,10 +28,26 @@ async fn a_request_reaches_django_as_it_was_sent_with_the_clients_address() {
     let answer = client.answer().await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
     assert_eq!(answer.headers["server"], "raw");
-    let seen = django.seen.lock().unwrap()[0].clone();
+    let seen = django.seen()[0].clone();
     let expected = b"PATCH //admin/%2F%C3%A9/?next=%2F&a=1&a=2&uuid=x HTTP/1.1\r\nhost: Example.com:8080\r\n\
         cookie: sessionid=1\r\nx-custom: \xe9\r\ncontent-length: 3\r\nx-forwarded-for: 127.0.0.1\r\n\r\nabc";
-    assert_eq!(String::from_utf8_lossy(&seen), String::from_utf8_lossy(expected));
+    assert_eq!(seen, String::from_utf8_lossy(expected));
+}
+
+#[tokio::test]
+async fn a_clients_trace_goes_on_to_django_and_what_is_none_does_not() {
+    let django = Recorder::ordinary().await;
+    let gate = Gate::before(&django.address).await;
+    let mut client = gate.connect().await;
+    let own = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    for trace in [own, "00-xyz"] {
+        client.send(&raw_request("GET", "/", &[("Host", "a"), ("Traceparent", trace), ("Tracestate", "v=1")])).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    let seen = String::from_utf8(django.seen.lock().unwrap()[0].clone()).unwrap();
+    let traces: Vec<_> = seen.lines().filter_map(|line| line.strip_prefix("traceparent: ")).collect();
+    assert!(traces.len() == 2 && traces[0] == own && traces[1].len() == own.len() && traces[1] != own, "{seen}");
+    assert_eq!(seen.matches("tracestate: v=1").count(), 1, "it belongs to the client's own");
 }
 
 #[tokio::test]

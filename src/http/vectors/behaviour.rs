@@ -154,6 +154,7 @@ fn project(changes: Changes) -> Project {
         throttles: counted_requests(),
         layer: None,
         health_path_prefix: changes.health_path_prefix.to_owned(),
+        metrics: Arc::default(),
     });
     let recorded = vector("http-authorization-header.json");
     let token = recorded["cases"][0]["request"]["headers"][1][1].as_str().expect("a header").to_owned();

@@ -72,6 +72,7 @@ async fn ask(case: &Json, users: &Json, secret_key: &str) -> Answered {
         throttles: counted_requests(),
         layer: None,
         health_path_prefix: String::new(),
+        metrics: Arc::default(),
     })
     .expect("good patterns");
     let response = send(router(state), request(&case["request"])).await;

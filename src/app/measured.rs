@@ -1,0 +1,125 @@
+//! Measures how long database, cache and channel layer take.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    cache::throttle::{Decision, ThrottleError, ThrottleStore},
+    database::Pool,
+    metrics::Metrics,
+    python::Value,
+    ticket::{Ticket, TicketStore, TicketStoreError},
+    user::{User, UserStore, UserStoreError},
+};
+
+/// A [`UserStore`] whose answers are measured.
+pub(super) struct MeasuredUsers {
+    pub(super) store: Arc<dyn UserStore>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl MeasuredUsers {
+    async fn measure<T>(
+        &self,
+        operation: &str,
+        question: impl Future<Output = Result<T, UserStoreError>>,
+    ) -> Result<T, UserStoreError> {
+        let since = Instant::now();
+        let answer = question.await;
+        let is_answered = !matches!(answer, Err(UserStoreError::Unavailable(_)));
+        self.metrics.latencies.database.observe(operation, since.elapsed(), is_answered);
+        answer
+    }
+}
+
+#[async_trait]
+impl UserStore for MeasuredUsers {
+    async fn by_claim(&self, claim: &Value) -> Result<Option<User>, UserStoreError> {
+        self.measure("user_by_claim", self.store.by_claim(claim)).await
+    }
+
+    async fn by_ticket_value(&self, value: &Value) -> Result<Option<User>, UserStoreError> {
+        self.measure("user_by_ticket", self.store.by_ticket_value(value)).await
+    }
+
+    async fn by_username(&self, username: &str) -> Result<Option<User>, UserStoreError> {
+        self.measure("user_by_name", self.store.by_username(username)).await
+    }
+
+    async fn is_blacklisted(&self, jti: &str) -> Result<bool, UserStoreError> {
+        self.measure("blacklist", self.store.is_blacklisted(jti)).await
+    }
+
+    async fn ping(&self) -> Result<(), UserStoreError> {
+        self.measure("ping", self.store.ping()).await
+    }
+
+    fn pool(&self) -> Option<Pool> {
+        self.store.pool()
+    }
+}
+
+/// A [`TicketStore`] whose answers are measured.
+pub(super) struct MeasuredTickets {
+    pub(super) store: Arc<dyn TicketStore>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl MeasuredTickets {
+    async fn measure<T>(
+        &self,
+        operation: &str,
+        question: impl Future<Output = Result<T, TicketStoreError>>,
+    ) -> Result<T, TicketStoreError> {
+        let since = Instant::now();
+        let answer = question.await;
+        let is_answered = !matches!(answer, Err(TicketStoreError::Unavailable(_)));
+        self.metrics.latencies.cache.observe(operation, since.elapsed(), is_answered);
+        answer
+    }
+}
+
+#[async_trait]
+impl TicketStore for MeasuredTickets {
+    async fn issue(&self, ticket: Ticket, value: &Value, lifetime: Duration) -> Result<(), TicketStoreError> {
+        self.measure("issue", self.store.issue(ticket, value, lifetime)).await
+    }
+
+    async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        self.measure("redeem", self.store.redeem(ticket)).await
+    }
+
+    async fn ping(&self) -> Result<(), TicketStoreError> {
+        self.measure("ping", self.store.ping()).await
+    }
+
+    fn pool(&self) -> Option<Pool> {
+        self.store.pool()
+    }
+}
+
+/// A [`ThrottleStore`] whose answers are measured.
+pub(super) struct MeasuredThrottles {
+    pub(super) store: Arc<dyn ThrottleStore>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+#[async_trait]
+impl ThrottleStore for MeasuredThrottles {
+    async fn allow(
+        &self,
+        key: &str,
+        requests: u64,
+        period: Duration,
+        now: SystemTime,
+    ) -> Result<Decision, ThrottleError> {
+        let since = Instant::now();
+        let answer = self.store.allow(key, requests, period, now).await;
+        self.metrics.latencies.cache.observe("throttle", since.elapsed(), answer.is_ok());
+        answer
+    }
+}
