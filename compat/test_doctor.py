@@ -12,13 +12,12 @@ import uuid
 import pytest
 
 from support import overlay
-from support.databases import MariaDb, Postgres
+from support.databases import Postgres
 from support.django_server import MYSITE, TARGET, DjangoUnderUvicorn, project_environment
 from support.http_client import send
 from support.redis_server import Redis
 from support.sluicegate import ROUTES, Sluicegate, binary
 from support.tokens import SECRET_KEY, access_token
-
 from support.websocket_client import Socket
 
 TICKET_VIEW = "/api/auth/auth_for_ws_connection/"

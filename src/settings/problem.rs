@@ -50,7 +50,6 @@ pub(crate) struct Explanation {
     pub(crate) code: Code,
     /// What is printed, such as `E002`.
     pub(crate) name: &'static str,
-    #[cfg_attr(not(test), expect(dead_code, reason = "docs/errors.md is made of it"))]
     pub(crate) title: &'static str,
     /// What it means and what to do, in a sentence or two.
     pub(crate) text: &'static str,
@@ -276,6 +275,11 @@ impl Code {
     /// What is printed, such as `E002`.
     pub(crate) fn name(self) -> &'static str {
         Self::TABLE.iter().find(|line| line.code == self).map_or("E000", |line| line.name)
+    }
+
+    /// What it is, in a few words.
+    pub(crate) fn title(self) -> &'static str {
+        Self::TABLE.iter().find(|line| line.code == self).map_or("", |line| line.title)
     }
 
     /// What it means.

@@ -157,5 +157,5 @@ fn captured(names: &[String], captures: &Captures) -> String {
 
 /// As `str()` shows it.
 fn shown(value: &Value) -> String {
-    crate::python::str(value).map_or_else(|| "a value that is no text".to_owned(), |text| text.to_string())
+    crate::python::str(value).unwrap_or_else(|| "a value that is no text".to_owned())
 }

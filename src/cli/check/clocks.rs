@@ -18,7 +18,7 @@ pub(super) fn check(code: Code, subject: &str, offset: &ClockOffset, findings: &
 }
 
 fn shown(offset: &ClockOffset) -> String {
-    let seconds = offset.ahead.unsigned_abs() as f64 / 1_000_000.0;
+    let seconds = Duration::from_micros(offset.ahead.unsigned_abs()).as_secs_f64();
     let side = if offset.ahead < 0 { "behind" } else { "ahead" };
     let exact = offset.uncertainty.as_secs_f64();
     format!("its clock is {seconds:.3} s {side} of this machine's (give or take {exact:.3} s)")

@@ -19,6 +19,8 @@ pub(super) struct Finding {
     /// Stable, such as `C101`; of settings that cannot be used, `E017`.
     pub(super) code: &'static str,
     pub(super) level: Level,
+    /// Its kind in a few words, as `docs/check.md` has it.
+    pub(super) title: &'static str,
     /// What it is about, such as `cache`.
     pub(super) subject: String,
     /// What is wrong.
@@ -80,6 +82,7 @@ impl Findings {
         self.push(Finding {
             code: line.name,
             level: line.level,
+            title: line.title,
             subject: subject.to_owned(),
             what: what.into(),
             why: line.why,
@@ -93,6 +96,7 @@ impl Findings {
         self.found.push(Finding {
             code: problem.code.name(),
             level: Level::Error,
+            title: problem.code.title(),
             subject: "settings".to_owned(),
             what: format!("{place}{}", problem.sentence),
             why: problem.code.text(),
@@ -157,13 +161,11 @@ fn shown(finding: &Finding) -> String {
     let mut text =
         format!("{} {} {}: {}\n", finding.level.mark(), finding.code, finding.subject, indented(&finding.what));
     if !finding.why.is_empty() && finding.level > Level::Note {
-        text.push_str(&format!("      Why: {}\n", finding.why));
+        text = format!("{text}      Why: {}\n", finding.why);
     }
     if !finding.mend.is_empty() {
-        text.push_str(&format!(
-            "      Mend:\n          {}\n",
-            printable(finding.mend.trim_end()).replace('\n', "\n          ")
-        ));
+        let mend = printable(finding.mend.trim_end()).replace('\n', "\n          ");
+        text = format!("{text}      Mend:\n          {mend}\n");
     }
     text
 }
@@ -176,6 +178,7 @@ mod tests {
         Finding {
             code: "C101",
             level: Level::Warning,
+            title: "a title",
             subject: "cache".to_owned(),
             what: "first\nsecond\u{1b}".to_owned(),
             why: "it matters",
@@ -204,7 +207,7 @@ mod tests {
                 "exit_code": 1,
                 "passed": [{"subject": "database", "what": "answers"}],
                 "findings": [{
-                    "code": "C101", "level": "warning", "subject": "cache", "what": "first\nsecond\u{1b}",
+                    "code": "C101", "level": "warning", "title": "a title", "subject": "cache", "what": "first\nsecond\u{1b}",
                     "why": "it matters", "mend": "[a]\nb = 1",
                 }],
             })

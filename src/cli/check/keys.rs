@@ -66,7 +66,7 @@ mod tests {
         let signing_key = Secret::new(key.to_owned());
         let mut findings = Findings::new(Form::Json);
         check_signing_key(
-            &AccessTokenOptions { signing_key, algorithm, ..AccessTokenOptions::default() },
+            &AccessTokenOptions { algorithm, signing_key, ..AccessTokenOptions::default() },
             &mut findings,
         );
         assert!(findings.all().iter().all(|finding| !finding.what.contains(key)), "a key is told");

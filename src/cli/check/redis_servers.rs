@@ -175,9 +175,9 @@ async fn check_commands(used: &Use, redis: &Redis, commands: &[Vec<String>], fin
     needed.sort_unstable();
     needed.dedup();
     if !needed.is_empty() {
-        let allowed = needed.iter().map(|name| format!(" +{}", name.to_lowercase())).collect::<String>();
+        let allowed = needed.iter().map(|name| format!("+{}", name.to_lowercase())).collect::<Vec<_>>().join(" ");
         let what = format!("its user may not send {}, or not with these keys", needed.join(", "));
-        let mend = format!("ACL SETUSER ...{allowed}        # and the keys: ~{}", pattern(commands));
+        let mend = format!("ACL SETUSER ... {allowed}        # and the keys: ~{}", pattern(commands));
         findings.add_with(Code::CommandForbidden, &used.subject, what, mend);
     } else if forbidden.is_empty() {
         findings.ok(&used.subject, "its user may send every command that is needed");

@@ -90,7 +90,7 @@ async fn decide(settings: Settings, request: &Request<()>, redeem: bool) -> Resu
     };
     let response = refusal.response();
     let status = response.status();
-    let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     println!("It would be refused: {status}\n{}", String::from_utf8_lossy(&body));
     Ok(FAILED)
 }

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::{argument_or_stdin, say};
 use crate::{
-    access_token::{AccessTokenOptions, Claims, Step, TokenError, Verifier, Watch},
+    access_token::{AccessTokenOptions, Claims, Message, Step, TokenError, Verifier, Watch},
     app::Parts,
     causes::with_causes,
     cli::{
@@ -139,7 +139,7 @@ async fn answer(
     if status.is_success() {
         println!("{{\"uuid\": \"...\"}}");
     } else {
-        let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         println!("{}", String::from_utf8_lossy(&body));
     }
     Ok(Some(status.is_success()))
@@ -204,12 +204,11 @@ impl Watch for Told {
                 say(mark(good), name, what);
             }
             Step::Blacklist { class, result } => {
-                let what = result.map_or_else(|message| message.detail(), |()| "not on it".to_owned());
+                let what = result.map_or_else(Message::detail, |()| "not on it".to_owned());
                 say(mark(result.is_ok()), "blacklist", &format!("{}: {what}", class.name));
             }
             Step::Class { class, result } => {
-                let what =
-                    result.map_or_else(|message| message.detail(), |()| "takes it: exp, jti and type".to_owned());
+                let what = result.map_or_else(Message::detail, |()| "takes it: exp, jti and type".to_owned());
                 say(mark(result.is_ok()), "class", &format!("{}: {what}", class.name));
             }
         }
@@ -233,5 +232,5 @@ impl Told {
 
 /// As `str()` shows it.
 fn shown(value: &Value) -> String {
-    python::str(value).map_or_else(|| "a value that is no text".to_owned(), |text| text.to_string())
+    python::str(value).unwrap_or_else(|| "a value that is no text".to_owned())
 }
