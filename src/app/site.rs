@@ -143,6 +143,9 @@ impl Parts {
     pub(crate) fn into_site(self, mut settings: Settings) -> Result<HttpSite, OpenSiteError> {
         name_health_host(&mut settings);
         let upstream = settings.upstream.map(Upstream::start);
+        if let Some(upstream) = &upstream {
+            self.metrics.upstreams.0.watch(upstream.watch());
+        }
         let ssl_header = settings.http.secure_proxy_ssl_header.as_ref().map(|(name, _)| name.as_str());
         let forwarding = Arc::new(Forwarding::new(settings.server.limits.trusted_proxies.clone(), ssl_header));
         let ask_paths = OwnPaths::new(&settings.routes);

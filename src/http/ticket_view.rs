@@ -80,9 +80,10 @@ impl HttpState {
         let (reason, address) = (rejection.code(), request.peer.remote);
         self.metrics.tickets.refused(reason);
         let trace_id = request.trace.map(tracing::field::display);
-        match rejection.error() {
-            Some(error) => tracing::error!(reason, error, client.address = %address, trace_id, "no ticket"),
-            None => tracing::info!(reason, client.address = %address, trace_id, "no ticket"),
+        if let Some(error) = rejection.error() {
+            tracing::error!(reason, error, client.address = %address, trace_id, "no ticket");
+        } else {
+            tracing::info!(reason, client.address = %address, trace_id, "no ticket");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! [OpenMetrics 1.0](https://prometheus.io/docs/specs/om/open_metrics_spec/) and the
 //! [older format](https://prometheus.io/docs/instrumenting/exposition_formats/), which tools and older servers ask for.
-//! Names are those of OpenMetrics: a counter's has no `_total` here.
+//! Names are those of `OpenMetrics`: a counter's has no `_total` here.
 
 use std::fmt::{self, Write as _};
 

@@ -61,7 +61,7 @@ impl Process {
 }
 
 impl Usage {
-    /// Reads `/proc/<pid>/stat` (proc_pid_stat(5)): the name, in parentheses, may hold anything.
+    /// Reads `/proc/<pid>/stat` (`proc_pid_stat(5)`): the name, in parentheses, may hold anything.
     fn read(stat: &str) -> Option<Self> {
         let (_, fields) = stat.rsplit_once(')')?;
         let fields: Vec<u64> = fields.split_ascii_whitespace().map(|field| field.parse().unwrap_or_default()).collect();

@@ -15,6 +15,7 @@ use super::{
     health::watch_health,
     server::{Lease, Server},
 };
+use crate::metrics::UpstreamServer;
 
 /// The servers of one Django.
 #[derive(Debug)]
@@ -52,6 +53,20 @@ impl Upstream {
         let upstream = Arc::new(Self { options, servers, turn: AtomicUsize::new(0) });
         watch_health(&upstream);
         upstream
+    }
+
+    /// Tells how the servers are; `None` once nobody uses them.
+    pub(crate) fn watch(self: &Arc<Self>) -> impl Fn() -> Option<Vec<UpstreamServer>> + Send + Sync + 'static {
+        let upstream = Arc::downgrade(self);
+        move || {
+            let upstream = upstream.upgrade()?;
+            let state = |server: &Arc<Server>| UpstreamServer {
+                address: server.address.to_string(),
+                is_up: server.is_up(),
+                busy: server.busy(),
+            };
+            Some(upstream.servers.iter().map(state).collect())
+        }
     }
 
     /// How long the head of an answer may take.

@@ -343,7 +343,7 @@ async fn admit(
     let counted = Counted::new(site, open, client)?;
     let ticket = ticket(scope)?;
     consumers.application.check(captures)?;
-    let (user, _) = redeem(site, ticket).await?;
+    let (user, _) = redeem(site, open, ticket).await?;
     let counted = counted.with_user(site, open, &user.id)?;
     Ok((user, counted))
 }
@@ -364,12 +364,13 @@ pub(super) fn ticket(scope: &Scope) -> Result<Ticket, Reason> {
 }
 
 /// The user of a ticket, which is used up, and the value that the ticket had.
-pub(super) async fn redeem(site: &WebSocketSite, ticket: Ticket) -> Result<(User, Value), Reason> {
+pub(super) async fn redeem(site: &WebSocketSite, open: &OpenSockets, ticket: Ticket) -> Result<(User, Value), Reason> {
     let value = site.tickets.redeem(ticket).await.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a ticket could not be redeemed");
         Reason::UnavailableCache
     })?;
     let value = value.ok_or(Reason::TicketInvalid)?;
+    open.metrics.tickets.redeemed();
     let user = user(site, &value).await?;
     Ok((user, value))
 }

@@ -149,7 +149,7 @@ async fn admit(
     let (mut value, mut fresh) = (None, None);
     let outbox = Arc::default();
     if let Some(ticket) = ticket {
-        let (user, redeemed) = handshake::redeem(site, ticket).await?;
+        let (user, redeemed) = handshake::redeem(site, &client.open, ticket).await?;
         counted = counted.with_user(site, &client.open, &user.id)?;
         let socket = ConnectedSocket {
             user: user.id,

@@ -23,6 +23,29 @@ async fn a_ticket_opens_one_socket() {
     assert_eq!(first.see().await, Seen::text(r#"{"a": 1}"#));
 }
 
+#[tokio::test]
+async fn what_came_of_handshakes_and_their_tickets_is_counted() {
+    let server = TestServer::start().await;
+    server.setup.tickets.put(TICKET, Value::Int(1));
+    let target = format!("/ws/chat/?uuid={TICKET}");
+    let mut open = server.connect().await;
+    assert_eq!(open.handshake(&target, &[]).await.status, 101);
+    for target in [&target, &target, "/ws/nowhere/"] {
+        server.connect().await.handshake(target, &[]).await;
+    }
+    let page = server.open.metrics.encode(crate::metrics::Format::Text);
+    for line in [
+        "sluicegate_tickets_redeemed_total 1",
+        "sluicegate_handshakes_total{outcome=\"accepted\",reason=\"\"} 1",
+        "sluicegate_handshakes_total{outcome=\"abandoned\",reason=\"\"} 0",
+        "sluicegate_handshakes_total{outcome=\"refused\",reason=\"ticket_invalid\"} 2",
+        "sluicegate_handshakes_total{outcome=\"refused\",reason=\"no_route\"} 1",
+        "sluicegate_handshake_seconds_count 1",
+    ] {
+        assert!(page.lines().any(|written| written == line), "{line}\n{page}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_ticket_in_200_handshakes_opens_exactly_one_socket() {
     let server = TestServer::start().await;
