@@ -161,19 +161,16 @@ class Chart {
 
 // The end of an axis: 1, 2 or 5 and zeros.
 function rounded(highest) {
-  let size = 1;
-  for (;;) {
+  for (let size = 1; size < 1e15; size *= 10) {
     for (const step of [1, 2, 5]) if (highest <= step * size) return Math.max(step * size, 2);
-    size *= 10;
   }
+  return 1e15;
 }
 
 const charts = [
   new Chart("chart-sockets", "Open sockets", "", [{ key: "sockets", label: "open" }]),
   new Chart("chart-handshakes", "Handshakes", "/s", [
     { key: "admitted", label: "admitted /s" }, { key: "refused", label: "refused /s", second: true }]),
-  new Chart("chart-tickets", "Tickets", "/s", [
-    { key: "issued", label: "issued /s" }, { key: "not_issued", label: "refused /s", second: true }]),
   new Chart("chart-events", "Channel layer", "/s", [{ key: "delivered", label: "events to sockets /s" }]),
 ];
 
