@@ -144,7 +144,7 @@ async fn the_overview_tells_what_runs_and_no_secret() {
     assert_eq!(overview["sockets"], json!({ "open": 0, "most": 100, "routes": [], "without_ticket": 0 }));
     assert_eq!(overview["groups"], Value::Null);
     assert!(!answer.body.contains(TOKEN));
-    admin.board.open.drain();
+    admin.board.open.stop_admitting();
     assert_eq!(admin.get("/api/v1/overview").await.json()["state"], "draining");
 }
 

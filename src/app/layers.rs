@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use tokio::{
     runtime::Handle,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
@@ -29,6 +30,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long leaving all groups may take at the end.
 const LONGEST_CLOSE: Duration = Duration::from_secs(5);
+/// The same, where no time is given.
+const LONGEST_ABANDON: Duration = Duration::from_secs(1);
 /// How often what was lost is said.
 const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -119,11 +122,20 @@ impl Layers {
     pub(crate) async fn close(&self) {
         self.farewells.finish().await;
         self.say_losses();
-        let open: Vec<_> = self.lock().drain(..).filter_map(|opened| opened.layer.upgrade()).collect();
-        for layer in open {
-            if timeout(LONGEST_CLOSE, layer.close()).await.is_err() {
-                tracing::warn!("the channel layer did not answer: its groups are left when the lease runs out");
-            }
+        self.leave_groups(LONGEST_CLOSE).await;
+    }
+
+    /// Leaves all groups, and tells no view: where there is a register, another sluicegate does it.
+    pub(crate) async fn abandon(&self) {
+        self.say_losses();
+        self.leave_groups(LONGEST_ABANDON).await;
+    }
+
+    async fn leave_groups(&self, longest: Duration) {
+        let open: Vec<_> = self.lock().iter().filter_map(|opened| opened.layer.upgrade()).collect();
+        let all = join_all(open.iter().map(|layer| layer.close()));
+        if timeout(longest, all).await.is_err() {
+            tracing::warn!("the channel layer did not answer: its groups are left when the lease runs out");
         }
     }
 

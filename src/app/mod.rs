@@ -6,14 +6,14 @@ mod no_admission;
 mod refused_login;
 mod site;
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::SystemTime};
 
 use tokio::sync::{Notify, watch};
 
 use crate::{
     admin::{Access, AdminOptions, AdminServer, Board},
     metrics::Metrics,
-    server::{Server, Site},
+    server::{Server, Site, Stop, Stopper},
     settings::Settings,
 };
 
@@ -121,18 +121,34 @@ impl App {
         }
     }
 
-    /// Serves until `shutdown` is ready, then closes the sockets with 1012, lets requests finish, leaves all groups
-    /// and returns. The admin address answers until then.
+    /// Serves until `shutdown` is ready, then closes the sockets with 1012, spread over `[server] drain_seconds`, lets
+    /// requests finish, leaves all groups and returns. The admin address answers until then.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let stop = Stopper::default();
+        let mut running = pin!(self.run_until(stop.clone()));
+        tokio::select! {
+            () = &mut running => {}
+            () = shutdown => {
+                stop.raise(Stop::Spread);
+                running.await;
+            }
+        }
+    }
+
+    /// The same, where `stop` says when, and how.
+    pub(crate) async fn run_until(self, stop: Stopper) {
         let Self { server, site, layers, admin, .. } = self;
         let admin = admin.map(|(server, board)| server.start(board));
         let reports = tokio::spawn({
             let layers = Arc::clone(&layers);
             async move { layers.report().await }
         });
-        server.serve(site.subscribe(), shutdown).await;
+        server.serve(site.subscribe(), stop.clone()).await;
         reports.abort();
-        layers.close().await;
+        tokio::select! {
+            () = layers.close() => {}
+            () = stop.reaches(Stop::Abandon) => layers.abandon().await,
+        }
         if let Some(admin) = admin {
             admin.stop().await;
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::check::Level;
-use crate::settings::{DjangoTarget, Sources};
+use crate::settings::{Cancellation, DjangoTarget, Sources};
 
 /// A WebSocket server for Django Channels projects: admits sockets by django-channels-jwt tickets.
 #[derive(Debug, Parser)]
@@ -215,6 +215,7 @@ impl ProjectArguments {
             admin_bind: self.admin_bind.clone(),
             routes: Vec::new(),
             environment: std::env::vars_os().collect(),
+            cancellation: Cancellation::default(),
         }
     }
 }

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::{DONE, UNUSABLE, args::DemoArguments, logging, run::runtime, serve};
-use crate::{app::App, demo};
+use super::{
+    DONE, UNUSABLE,
+    args::DemoArguments,
+    logging,
+    run::runtime,
+    serve,
+    signals::{self, StopSignals},
+};
+use crate::{app::App, demo, server::Stopper};
 
 pub(super) fn run(arguments: &DemoArguments) -> u8 {
     logging::start(false);
@@ -16,7 +21,7 @@ pub(super) fn run(arguments: &DemoArguments) -> u8 {
 }
 
 async fn show(arguments: &DemoArguments) -> u8 {
-    let Ok(terminations) = signal(SignalKind::terminate()) else { return serve::no_signals() };
+    let Ok(signals) = StopSignals::catch() else { return signals::none() };
     let (options, site) = match demo::build(&arguments.bind, arguments.data_dir.as_deref()).await {
         Ok(built) => built,
         Err(error) => {
@@ -31,9 +36,11 @@ async fn show(arguments: &DemoArguments) -> u8 {
             return UNUSABLE;
         }
     };
-    let Ok(stop) = serve::stop(terminations) else { return serve::no_signals() };
     serve::announce(&app);
     eprintln!("Open http://{}/ in a browser. Ctrl-C ends the demo.", app.address());
-    app.run(stop).await;
+    let stop = Stopper::default();
+    let stopping = tokio::spawn(signals.follow(stop.clone()));
+    app.run_until(stop).await;
+    stopping.abort();
     DONE
 }

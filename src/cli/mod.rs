@@ -8,6 +8,7 @@ mod logging;
 mod run;
 mod serve;
 mod settings;
+mod signals;
 mod ticket;
 
 use std::process::ExitCode;

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write},
-    pin::pin,
     time::Duration,
 };
 
@@ -16,15 +15,20 @@ use super::{
     args::ServeArguments,
     logging,
     run::{print_problems, runtime},
+    signals::{self, StopSignals},
 };
 use crate::{
     app::{App, Reloader},
     consumer::Route,
+    server::{Stop, Stopper},
     settings::{Loaded, Settings, Sources, TicketViewState},
 };
 
 /// Passwords rotate: a refused login reads the settings again, but no more often than this.
 const BETWEEN_RELOADS: Duration = Duration::from_mins(1);
+
+/// How long the end waits for the project's Python to be gone, where settings are still being read.
+const LONGEST_CANCELLATION: Duration = Duration::from_secs(1);
 
 /// `routes` come before those of the settings.
 pub(super) fn run(arguments: &ServeArguments, routes: impl IntoIterator<Item = Route>) -> u8 {
@@ -33,8 +37,9 @@ pub(super) fn run(arguments: &ServeArguments, routes: impl IntoIterator<Item = R
     let sources = Sources { routes, ..arguments.project.sources() };
     match runtime() {
         Ok(runtime) => {
+            let cancellation = sources.cancellation.clone();
             let code = runtime.block_on(serve(sources));
-            // Settings that are still being read are not waited for.
+            cancellation.cancel(LONGEST_CANCELLATION);
             runtime.shutdown_background();
             code
         }
@@ -45,21 +50,21 @@ pub(super) fn run(arguments: &ServeArguments, routes: impl IntoIterator<Item = R
 /// Handles signals from the first moment: reading Django's settings takes seconds, and a SIGHUP that comes meanwhile,
 /// as from a log rotation or a deployment, must not end the process. It is followed by a reload.
 async fn serve(sources: Sources) -> u8 {
-    let (Ok(hangups), Ok(terminations)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else {
-        return no_signals();
+    let (Ok(hangups), Ok(signals)) = (signal(SignalKind::hangup()), StopSignals::catch()) else {
+        return signals::none();
     };
-    let Ok(stop) = stop(terminations) else { return no_signals() };
-    let mut stop = pin!(stop);
+    let stop = Stopper::default();
+    tokio::spawn(signals.follow(stop.clone()));
     let app = tokio::select! {
         app = start(&sources) => match app {
             Ok(app) => app,
             Err(code) => return code,
         },
-        () = &mut stop => return DONE,
+        () = stop.reaches(Stop::Spread) => return DONE,
     };
     announce(&app);
     let reloads = tokio::spawn(reload(app.reloader(), sources, hangups));
-    app.run(stop).await;
+    app.run_until(stop).await;
     reloads.abort();
     DONE
 }
@@ -89,23 +94,6 @@ pub(super) fn announce(app: &App) {
     if let Err(error) = written {
         tracing::warn!(%error, "nobody reads standard output");
     }
-}
-
-/// Ready at SIGTERM, or at Ctrl-C, which is caught from this call on.
-pub(super) fn stop(mut terminations: Signal) -> io::Result<impl Future<Output = ()>> {
-    let mut interrupts = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminations.recv() => {}
-            _ = interrupts.recv() => {}
-        }
-        tracing::info!("stopping");
-    })
-}
-
-pub(super) fn no_signals() -> u8 {
-    eprintln!("sluicegate: the system gives no signal handlers");
-    FAILED
 }
 
 fn log_notes(loaded: &Loaded) {
@@ -189,5 +177,11 @@ mod tests {
         let terminated = sources(&folder, "kill -TERM $PPID; sleep 5; exit 3");
         assert_eq!(serve(terminated).await, DONE);
         assert!(begun.elapsed() < Duration::from_secs(4), "SIGTERM ends the start at once");
+        let sources = self::sources(&folder, "echo $$ > pid; kill -TERM $PPID; exec sleep 60");
+        let cancellation = sources.cancellation.clone();
+        assert_eq!(serve(sources).await, DONE);
+        cancellation.cancel(LONGEST_CANCELLATION);
+        let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
+        assert!(!std::path::Path::new("/proc").join(pid.trim()).exists(), "the project's Python still runs");
     }
 }

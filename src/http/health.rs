@@ -18,6 +18,10 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an answer serves: probes cannot load the cache and the database, however many there are.
 const SERVES_FOR: Duration = Duration::from_secs(1);
 
+/// Put into a request's extensions by the server that is about to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draining;
+
 /// Asks the parts that a ticket and a handshake need.
 pub(crate) struct Health {
     users: Arc<dyn UserStore>,
@@ -56,8 +60,11 @@ impl Health {
         answer(StatusCode::OK, &json!({ "status": "ok" }))
     }
 
-    /// `/readyz`: 200, or 503 with the state of each part.
-    pub(crate) async fn ready(&self) -> Response {
+    /// `/readyz`: 200, or 503 with the state of each part, or because the server is about to end.
+    pub(crate) async fn ready(&self, is_draining: bool) -> Response {
+        if is_draining {
+            return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "draining" }));
+        }
         let Readiness { cache, database, channel_layer, upstream } = self.readiness().await;
         let state = |ok: bool| if ok { "ok" } else { "unavailable" };
         let is_ready = cache && database && channel_layer != Some(false);

@@ -29,7 +29,7 @@ mod ticket_view;
 #[cfg(test)]
 mod vectors;
 
-pub(crate) use health::Health;
+pub(crate) use health::{Draining, Health};
 pub(crate) use options::{
     AuthenticationClass, CorsOptions, HttpOptions, LanguageOptions, Middleware, Renderer, SecurityOptions, Throttle,
     ThrottleScope, TicketView,

@@ -13,7 +13,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::StatusCode;
 
-use super::{health::Health, pass::pass_on, request::DjangoRequest, state::HttpState};
+use super::{
+    health::{Draining, Health},
+    pass::pass_on,
+    request::DjangoRequest,
+    state::HttpState,
+};
 use crate::{metrics::Handler, python::unquote};
 
 /// The health endpoints, the views that are ours, and everything else as Django answers it behind us, or would answer it.
@@ -34,8 +39,9 @@ async fn alive(State(state): State<Arc<HttpState>>) -> Response {
     counted(&state, Handler::Health, Health::alive())
 }
 
-async fn ready(State(state): State<Arc<HttpState>>) -> Response {
-    counted(&state, Handler::Health, state.health.ready().await)
+async fn ready(State(state): State<Arc<HttpState>>, request: Request) -> Response {
+    let is_draining = request.extensions().get::<Draining>().is_some();
+    counted(&state, Handler::Health, state.health.ready(is_draining).await)
 }
 
 fn counted(state: &HttpState, handler: Handler, response: Response) -> Response {

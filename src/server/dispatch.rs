@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{HttpService, Site, client_address::client_address};
 use crate::{
+    http::Draining,
     metrics::Handler,
     trace::Trace,
     upstream::Peer,
@@ -70,6 +71,9 @@ where
     request.extensions_mut().insert(Peer::new(connection.peer.ip(), connection.local));
     let trace = Trace::of(request.headers());
     request.extensions_mut().insert(trace);
+    if shared.open.is_draining() {
+        request.extensions_mut().insert(Draining);
+    }
     if websocket::is_upgrade(request.headers()) {
         let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
         let answer = websocket::answer(Arc::clone(websocket), shared.open, client, connection.permit, request);

@@ -6,11 +6,22 @@
 mod client_address;
 mod descriptors;
 mod dispatch;
+mod drain;
 mod options;
 mod patient_stream;
+mod stop;
 
 use std::{
-    convert::Infallible, error::Error, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+    convert::Infallible,
+    error::Error,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -31,20 +42,22 @@ use crate::{
     websocket::{OpenSockets, Registry, WebSocketSite},
 };
 use dispatch::{ClientConnection, dispatch};
+use drain::Connections;
 
 pub(crate) use options::{AdmissionOptions, LimitOptions, Rate, ServerOptions, TlsOptions};
 pub(crate) use patient_stream::PatientStream;
+pub(crate) use stop::{Stop, Stopper};
 
 /// Headers of one request: uvicorn counts only their bytes, as `header_bytes` does; hyper needs a number.
 const MAX_HEADERS: usize = 1000;
+/// How long who has just connected may take to say what they want, once the server stops.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
 /// Connections that may wait in the kernel until they are accepted.
 const BACKLOG: u32 = 4096;
 /// How long to wait where the process or the machine is out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How exact the sockets' shared timer is.
 const TIMER_RESOLUTION: Duration = Duration::from_millis(250);
-/// How long stopping may take, besides the closing of sockets: requests that are still being answered.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Everything that requests are answered by. A reload of the settings puts a new one in place for the requests that
 /// come from then on.
@@ -84,6 +97,8 @@ pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
     limits: LimitOptions,
+    /// Over what time the sockets are closed at the end.
+    drain: Duration,
     permits: Arc<Semaphore>,
     most: usize,
     open: Arc<OpenSockets>,
@@ -104,6 +119,7 @@ impl Server {
             listener,
             address,
             limits: options.limits.clone(),
+            drain: options.drain,
             permits: Arc::new(Semaphore::new(most)),
             most,
             open: Arc::new(open),
@@ -120,46 +136,53 @@ impl Server {
         Arc::clone(&self.open)
     }
 
-    /// Serves until `shutdown`, then stops accepting, closes the sockets with 1012 and lets requests finish, within a
-    /// bounded time.
-    pub(crate) async fn serve<S, B>(self, site: watch::Receiver<Arc<Site<S>>>, shutdown: impl Future<Output = ()>)
+    /// Serves until `stop` asks for an end; then accepts no more, closes the sockets with 1012 and lets requests finish,
+    /// within a bounded time.
+    pub(crate) async fn serve<S, B>(self, site: watch::Receiver<Arc<Site<S>>>, stop: Stopper)
     where
         S: HttpService<B>,
         B: hyper::body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Self { listener, limits, permits, most, open, .. } = self;
+        let Self { listener, limits, drain, permits, most, open, .. } = self;
         let registry = Arc::clone(&open.registry);
         let timer = tokio::spawn(async move { registry.run().await });
         let current = site.clone();
         open.follow(move || Arc::clone(&current.borrow().websocket));
-        let (stop, stopped) = watch::channel(());
+        let (end, ended) = watch::channel(());
         let close_timeout = site.borrow().websocket.close_timeout();
+        let begin = |(stream, peer, permit): Accepted| {
+            let connection = ClientConnection::new(&stream, peer, permit);
+            let state = dispatch::Shared { site: site.clone(), open: Arc::clone(&open) };
+            tokio::spawn(serve_connection(stream, connection, state, limits.clone(), ended.clone()));
+        };
         {
-            let mut shutdown = pin!(shutdown);
-            while let Some((stream, peer, permit)) = tokio::select! {
+            let mut stopped = pin!(stop.reaches(Stop::HandedOver));
+            while let Some(accepted) = tokio::select! {
                 accepted = accept(&listener, &permits) => Some(accepted),
-                () = &mut shutdown => None,
+                () = &mut stopped => None,
             } {
-                let connection = ClientConnection::new(&stream, peer, permit);
-                let state = dispatch::Shared { site: site.clone(), open: Arc::clone(&open) };
-                tokio::spawn(serve_connection(stream, connection, state, limits.clone(), stopped.clone()));
+                begin(accepted);
             }
         }
-        drop((listener, stopped, site));
-        tracing::info!(sockets = open.registry.open(), "closing sockets");
-        open.drain();
-        // Dropping the sender would end the wait of each connection as well, but as an error.
-        stop.send_replace(());
-        let everything = u32::try_from(most).unwrap_or(u32::MAX);
-        let ended = tokio::time::timeout(close_timeout + GRACE, permits.acquire_many(everything)).await;
-        if ended.is_err() {
-            let left = most - permits.available_permits();
-            tracing::warn!(connections = left, "connections that did not end in time are dropped");
+        open.stop_admitting();
+        if stop.asked() == Stop::HandedOver {
+            drop(listener);
+        } else {
+            // Who has connected is answered.
+            waiting(listener, &permits).for_each(begin);
         }
+        drop((ended, site));
+        // Dropping the sender would end the wait of each connection as well, but as an error.
+        end.send_replace(());
+        let connections = Connections { permits, most };
+        drain::drain(&open, &connections, drain, close_timeout, &stop).await;
         timer.abort();
     }
 }
+
+/// A connection, and its place among those that the process may hold.
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 /// A listener at the first of the addresses of `bind` that can be had.
 pub(crate) async fn listen(bind: &str) -> io::Result<TcpListener> {
@@ -180,7 +203,7 @@ pub(crate) async fn listen(bind: &str) -> io::Result<TcpListener> {
 }
 
 /// The next connection, once the process may hold one more. Never fails: what cannot be accepted is waited for.
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Accepted {
     loop {
         let Ok(permit) = Arc::clone(permits).acquire_owned().await else { std::future::pending().await };
         match listener.accept().await {
@@ -192,6 +215,25 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream,
             }
         }
     }
+}
+
+/// The connections that wait in the kernel's queue when the listener is about to be closed, as far as the process may hold
+/// them. The system is asked, and not what the runtime has seen of it so far.
+fn waiting(listener: TcpListener, permits: &Arc<Semaphore>) -> impl Iterator<Item = Accepted> {
+    let mut listener = listener.into_std().ok();
+    std::iter::from_fn(move || {
+        loop {
+            let permit = Arc::clone(permits).try_acquire_owned().ok()?;
+            match listener.as_ref()?.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true).ok()?;
+                    return Some((TcpStream::from_std(stream).ok()?, peer, permit));
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => listener = None,
+            }
+        }
+    })
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {
@@ -222,20 +264,31 @@ async fn serve_connection<S, B>(
     let url_bytes = limits.url_bytes;
     let stream = PatientStream::new(stream, limits.send_timeout);
     drop(limits);
+    let has_asked = AtomicBool::new(false);
     let service = service_fn(|request| {
+        has_asked.store(true, Ordering::Relaxed);
         let (connection, shared) = (connection.clone(), shared.clone());
         async move { Ok::<Response<Either<B, _>>, Infallible>(dispatch(connection, shared, url_bytes, request).await) }
     });
     let mut http = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let result = tokio::select! {
         result = &mut http => result,
-        _ = stopped.changed() => {
+        () = told_to_end(&mut stopped, &has_asked) => {
             http.as_mut().graceful_shutdown();
             http.await
         }
     };
     if let Err(error) = result {
         tracing::debug!(%error, client.address = %connection.peer.ip(), "connection ended");
+    }
+}
+
+/// Ready when the server stops; where nothing was asked yet, a moment later, since hyper would not hear it any more.
+async fn told_to_end(stopped: &mut watch::Receiver<()>, has_asked: &AtomicBool) {
+    // The sender is dropped when all has ended.
+    let _ = stopped.changed().await;
+    if !has_asked.load(Ordering::Relaxed) {
+        tokio::time::sleep(FIRST_WORDS).await;
     }
 }
 

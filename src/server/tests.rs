@@ -121,7 +121,7 @@ async fn at_the_limit_of_descriptors_new_connections_wait_and_old_ones_live() {
     let address = server.address();
     setup.tickets.put(TICKET, Value::Int(1));
     let (_site, receiver) = tokio::sync::watch::channel(setup.site());
-    let task = tokio::spawn(server.serve(receiver, std::future::pending()));
+    let task = tokio::spawn(server.serve(receiver, crate::server::Stopper::default()));
     let connect = async || crate::websocket::tests::Client(tokio::net::TcpStream::connect(address).await.unwrap());
     let mut socket = connect().await;
     assert_eq!(socket.handshake(&format!("/ws/chat/?uuid={TICKET}"), &[]).await.status, 101);
@@ -149,4 +149,54 @@ async fn a_request_that_is_being_answered_when_the_server_stops_is_answered() {
     assert_eq!(client.answer().await.status, 403);
     server.stop.take();
     timeout(LONG, server.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_has_connected_when_the_server_stops_is_told_that_it_drains() {
+    let mut server = TestServer::start().await;
+    server.stop.take();
+    let clients: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = std::net::TcpStream::connect(server.address).unwrap();
+            std::io::Write::write_all(&mut client, &request("/ws/chat/", &[])).unwrap();
+            client.set_nonblocking(true).unwrap();
+            crate::websocket::tests::Client(tokio::net::TcpStream::from_std(client).unwrap())
+        })
+        .collect();
+    for mut client in clients {
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.code().as_str()), (503, "draining"));
+    }
+    timeout(LONG, server.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_drain_that_is_given_up_waits_for_nobody() {
+    let setup = Setup::new();
+    let options = super::ServerOptions { bind: "127.0.0.1:0".to_owned(), ..super::ServerOptions::default() };
+    let server = super::Server::bind(&options, Arc::default()).await.unwrap();
+    let (address, open) = (server.address(), server.sockets());
+    let (_site, receiver) = tokio::sync::watch::channel(setup.site());
+    let stopper = super::Stopper::default();
+    let task = tokio::spawn(server.serve(receiver, stopper.clone()));
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        let mut client = crate::websocket::tests::Client(tokio::net::TcpStream::connect(address).await.unwrap());
+        let ticket = crate::ticket::Ticket::new().expose();
+        setup.tickets.put(&ticket, Value::Int(1));
+        assert_eq!(client.handshake(&format!("/ws/chat/?uuid={ticket}"), &[]).await.status, 101);
+        clients.push(client);
+    }
+    while open.registry.open() < clients.len() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stopper.raise(super::Stop::Spread);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = std::time::Instant::now();
+    stopper.raise(super::Stop::Abandon);
+    timeout(LONG, task).await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    for mut client in clients {
+        assert_eq!(client.see().await, Seen::close(1012, ""), "nobody is dropped without a word");
+    }
 }

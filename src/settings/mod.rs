@@ -6,6 +6,7 @@
 mod admin;
 mod cache;
 mod cache_redis;
+mod cancellation;
 mod channel_layer;
 mod channel_layer_hosts;
 mod database;
@@ -60,6 +61,7 @@ use crate::{
 };
 
 pub(crate) use self::{
+    cancellation::Cancellation,
     django::{SCRIPT, exchange_tickets},
     problem::{Problem, Problems, printable},
     render::render,

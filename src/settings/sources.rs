@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::cancellation::Cancellation;
 use crate::consumer::RouteOptions;
 
 /// Where settings come from. The command line fills in what its flags said and nothing else: the environment's
@@ -45,6 +46,8 @@ pub(crate) struct Sources {
     pub(crate) routes: Vec<RouteOptions>,
     /// The process's environment: `std::env::vars_os()`. The project's Python gets this and nothing else.
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Ends the project's Python.
+    pub(crate) cancellation: Cancellation,
 }
 
 /// The value of `--django`.

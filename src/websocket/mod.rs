@@ -8,6 +8,7 @@ pub(crate) mod close;
 pub(crate) mod codec;
 mod connection;
 mod deflate;
+mod drain;
 mod explain;
 mod handshake;
 mod limits;
@@ -26,6 +27,7 @@ pub(crate) mod scope;
 mod scratch;
 mod site;
 
+pub(crate) use drain::longest as longest_drain;
 pub(crate) use explain::explain;
 pub(crate) use handshake::{AnswerBody, answer, is_upgrade};
 pub(crate) use options::{DeflateOptions, OriginPolicy, RefuseBy, WebSocketOptions};

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -103,6 +103,15 @@ impl Registry {
                 outbox.close_with(CloseFrame::restart());
             }
         }
+    }
+
+    /// The sockets that are open now.
+    pub(super) fn outboxes(&self) -> Vec<Weak<Outbox>> {
+        let mut outboxes = Vec::with_capacity(self.open());
+        for index in 0..SHARDS {
+            outboxes.extend(self.shard(index).slots.iter().filter_map(|slot| slot.outbox.as_ref().map(Arc::downgrade)));
+        }
+        outboxes
     }
 
     /// Waits until no socket is open.

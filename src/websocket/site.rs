@@ -3,10 +3,7 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::{Duration, SystemTime},
 };
 
@@ -255,7 +252,7 @@ pub(crate) struct OpenSockets {
     pub(crate) metrics: Arc<Metrics>,
     /// How many sockets file descriptors allow.
     pub(super) most: usize,
-    is_draining: AtomicBool,
+    pub(super) is_draining: AtomicBool,
     current: OnceLock<Box<dyn Fn() -> Arc<WebSocketSite> + Send + Sync>>,
 }
 
@@ -293,19 +290,9 @@ impl OpenSockets {
         self.current.get().map(|current| current())
     }
 
-    /// From here on no socket is admitted, and those that are open are closed with 1012.
-    pub(crate) fn drain(&self) {
-        self.is_draining.store(true, Ordering::SeqCst);
-        self.registry.close_all();
-    }
-
     /// How many sockets there can be in all.
     pub(crate) const fn most(&self) -> usize {
         self.most
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::SeqCst)
     }
 }
 

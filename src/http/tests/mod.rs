@@ -80,7 +80,7 @@ impl Gate {
         let server = Server::bind(&options, Arc::default()).await.unwrap();
         let address = server.address();
         let (site, receiver) = watch::channel(Arc::new(site));
-        let task = tokio::spawn(server.serve(receiver, std::future::pending()));
+        let task = tokio::spawn(server.serve(receiver, crate::server::Stopper::default()));
         Self { address, task, _site: site }
     }
 

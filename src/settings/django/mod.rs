@@ -170,6 +170,7 @@ fn run_project(sources: &Sources, target: &DjangoTarget, option: Option<&str>) -
         environment: &sources.environment,
         option,
         limit: run::TIME_LIMIT,
+        cancellation: &sources.cancellation,
     };
     run.output(SCRIPT).map_err(|error| say::run_failed(&error, &python, target))
 }

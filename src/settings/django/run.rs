@@ -16,7 +16,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::super::mask::without_login;
+use super::super::{cancellation::Cancellation, mask::without_login};
 
 /// How long the project may take to be imported and read.
 pub(super) const TIME_LIMIT: Duration = Duration::from_mins(1);
@@ -53,6 +53,7 @@ pub(super) struct Run<'a> {
     /// What the script is asked for in the place of the settings.
     pub(super) option: Option<&'a str>,
     pub(super) limit: Duration,
+    pub(super) cancellation: &'a Cancellation,
 }
 
 /// Why there is no document. What the project printed is masked.
@@ -73,6 +74,7 @@ impl Run<'_> {
         // Reading settings leaves no files behind.
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let _running = self.cancellation.running();
         let mut child = command.spawn().map_err(RunError::NotStarted)?;
 
         let stdin = child.stdin.take();
@@ -81,7 +83,7 @@ impl Run<'_> {
         let document = collect(child.stdout.take(), LARGEST_DOCUMENT, false);
         let printed = collect(child.stderr.take(), KEPT_OUTPUT, true);
 
-        let status = wait(&mut child, self.limit).map_err(RunError::NotStarted)?;
+        let status = wait(&mut child, self.limit, self.cancellation).map_err(RunError::NotStarted)?;
         let grace = Duration::from_secs(1);
         let document = document.recv_timeout(grace).unwrap_or_default();
         let printed = || self.masked(&printed.recv_timeout(grace).unwrap_or_default());
@@ -118,14 +120,14 @@ fn tail(text: &str) -> String {
     kept.iter().map(|line| without_login(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Waits for the end; at the limit the whole process group is killed.
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+/// Waits for the end; at the limit, or where it is cancelled, the whole process group is killed.
+fn wait(child: &mut Child, limit: Duration, cancellation: &Cancellation) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if start.elapsed() >= limit {
+        if start.elapsed() >= limit || cancellation.is_cancelled() {
             // Not reaped yet, so the group is still its own. Processes that left the group are not ours to find.
             if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
                 let _ = kill_process_group(group, Signal::KILL);
@@ -175,6 +177,7 @@ mod tests {
             environment: &environment,
             option: None,
             limit,
+            cancellation: &Cancellation::default(),
         };
         run.output(script)
     }
@@ -219,6 +222,7 @@ mod tests {
             environment: &[],
             option: None,
             limit: LONG,
+            cancellation: &Cancellation::default(),
         };
         assert!(matches!(run.output(""), Err(RunError::NotStarted(_))));
     }

@@ -43,7 +43,7 @@ use crate::{
     },
     http::Health,
     python::{self, Value},
-    server::{LimitOptions, Server, ServerOptions, Site},
+    server::{LimitOptions, Server, ServerOptions, Site, Stop, Stopper},
     ticket::{Ticket, TicketStore, TicketStoreError},
     upstream::Upstream,
     user::{User, UserId, UserStore, UserStoreError},
@@ -219,9 +219,12 @@ impl Setup {
         let (address, open) = (server.address(), server.sockets());
         let (site, receiver) = watch::channel(self.site());
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(server.serve(receiver, async {
+        let stopper = Stopper::default();
+        let task = tokio::spawn(server.serve(receiver, stopper.clone()));
+        tokio::spawn(async move {
             let _ = stopped.await;
-        }));
+            stopper.raise(Stop::Spread);
+        });
         TestServer { address, open, site, stop: Some(stop), task, setup: self }
     }
 }

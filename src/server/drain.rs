@@ -1,0 +1,69 @@
+//! The end of a server: its sockets are closed and its requests answered, within a bounded time.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::stop::{Stop, Stopper};
+use crate::websocket::{OpenSockets, longest_drain};
+
+/// How long stopping may take, besides the closing of sockets: requests that are still being answered.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long sockets may take to leave where no time is given: their close frames are written, their groups left.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The connections of the process, each of which holds a permit.
+pub(super) struct Connections {
+    pub(super) permits: Arc<Semaphore>,
+    /// How many there can be.
+    pub(super) most: usize,
+}
+
+impl Connections {
+    fn open(&self) -> usize {
+        self.most - self.permits.available_permits()
+    }
+
+    /// Waits until there are none.
+    async fn gone(&self) {
+        let everything = u32::try_from(self.most).unwrap_or(u32::MAX);
+        // Never closed.
+        let _ = self.permits.acquire_many(everything).await;
+    }
+}
+
+/// Closes the sockets over `time`, or at once where `stop` asks for it, and waits until all connections are gone, for no
+/// longer than a close may take.
+pub(super) async fn drain(
+    open: &OpenSockets,
+    connections: &Connections,
+    time: Duration,
+    close_timeout: Duration,
+    stop: &Stopper,
+) {
+    let sockets = open.registry.open();
+    let time = if stop.asked() < Stop::AtOnce { longest_drain(sockets, time) } else { Duration::ZERO };
+    tracing::info!(sockets, seconds = time.as_secs_f64(), "closing sockets");
+    let over = async {
+        tokio::select! {
+            () = open.close_over(time) => {}
+            () = stop.reaches(Stop::AtOnce) => open.close_all(),
+        }
+        timeout(close_timeout + GRACE, connections.gone()).await.is_ok()
+    };
+    let is_over = tokio::select! {
+        is_over = over => is_over,
+        () = stop.reaches(Stop::Abandon) => {
+            open.close_all();
+            timeout(LAST_WORDS, connections.gone()).await.is_ok()
+        }
+    };
+    let dropped = open.registry.open();
+    let closed = sockets.saturating_sub(dropped);
+    if is_over {
+        tracing::info!(closed, "all sockets are closed");
+    } else {
+        let connections = connections.open();
+        tracing::warn!(closed, dropped, connections, "connections that did not end in time are dropped");
+    }
+}
