@@ -26,6 +26,6 @@ pub(crate) use header::raw_token;
 pub(crate) use keys::KeyError;
 pub(crate) use options::{AccessTokenOptions, Algorithm, OneOrMany, TokenClass};
 pub(crate) use sign::access_token;
-pub(crate) use verifier::{TokenError, Verifier};
+pub(crate) use verifier::{TokenError, Verifier, password_digest};
 pub(crate) use watch::{Step, Watch};
 pub(crate) use words::{ClassRefusal, Message, Refusal};

@@ -242,9 +242,14 @@ impl Verifier {
     }
 }
 
+/// MD5 of the stored password, as `REVOKE_TOKEN_CLAIM` has it.
+pub(crate) fn password_digest(password: &str) -> [u8; 16] {
+    Md5::digest(password).into()
+}
+
 /// MD5 of the stored password in upper-case hexadecimal. Matches SimpleJWT, utils.py, `get_md5_hash_password`.
 pub(super) fn md5_hash_password(password: &str) -> String {
-    Md5::digest(password).iter().fold(String::with_capacity(32), |mut hex, byte| {
+    password_digest(password).iter().fold(String::with_capacity(32), |mut hex, byte| {
         let _ = write!(hex, "{byte:02X}");
         hex
     })

@@ -12,8 +12,8 @@ use crate::{
     database::Pool,
     metrics::Metrics,
     python::Value,
-    ticket::{Ticket, TicketStore, TicketStoreError},
-    user::{User, UserStore, UserStoreError},
+    ticket::{Redeemed, Ticket, TicketStore, TicketStoreError},
+    user::{User, UserId, UserStore, UserStoreError},
 };
 
 /// A [`UserStore`] whose answers are measured.
@@ -54,6 +54,18 @@ impl UserStore for MeasuredUsers {
         self.measure("blacklist", self.store.is_blacklisted(jti)).await
     }
 
+    async fn by_ids(&self, ids: &[UserId]) -> Result<Vec<User>, UserStoreError> {
+        self.measure("check", self.store.by_ids(ids)).await
+    }
+
+    fn finds_many_at_once(&self) -> bool {
+        self.store.finds_many_at_once()
+    }
+
+    async fn blacklisted(&self, jtis: &[Box<str>]) -> Result<Vec<Box<str>>, UserStoreError> {
+        self.measure("check", self.store.blacklisted(jtis)).await
+    }
+
     async fn ping(&self) -> Result<(), UserStoreError> {
         self.measure("ping", self.store.ping()).await
     }
@@ -91,6 +103,20 @@ impl TicketStore for MeasuredTickets {
 
     async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
         self.measure("redeem", self.store.redeem(ticket)).await
+    }
+
+    async fn issue_with(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: &str,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError> {
+        self.measure("issue", self.store.issue_with(ticket, value, companion, lifetime)).await
+    }
+
+    async fn redeem_with(&self, ticket: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
+        self.measure("redeem", self.store.redeem_with(ticket)).await
     }
 
     async fn ping(&self) -> Result<(), TicketStoreError> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{
     python::Value,
-    ticket::{Ticket, TicketStore, TicketStoreError},
+    ticket::{Redeemed, Ticket, TicketStore, TicketStoreError},
     user::{User, UserStore, UserStoreError},
 };
 
@@ -51,6 +51,14 @@ impl TicketStore for NoAdmission {
     }
 
     async fn redeem(&self, _: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        Err(TicketStoreError::Unavailable(NOT_OPEN.into()))
+    }
+
+    async fn issue_with(&self, _: Ticket, _: &Value, _: &str, _: Duration) -> Result<(), TicketStoreError> {
+        Err(TicketStoreError::Unavailable(NOT_OPEN.into()))
+    }
+
+    async fn redeem_with(&self, _: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
         Err(TicketStoreError::Unavailable(NOT_OPEN.into()))
     }
 

@@ -9,8 +9,8 @@ use crate::{
     database,
     python::Value,
     redis,
-    ticket::{Ticket, TicketStore, TicketStoreError},
-    user::{User, UserStore, UserStoreError},
+    ticket::{Redeemed, Ticket, TicketStore, TicketStoreError},
+    user::{User, UserId, UserStore, UserStoreError},
 };
 
 /// Whether a login was refused somewhere in the causes of `error`.
@@ -74,6 +74,18 @@ impl UserStore for WatchedUsers {
         self.0.watch(self.0.store.is_blacklisted(jti).await)
     }
 
+    async fn by_ids(&self, ids: &[UserId]) -> Result<Vec<User>, UserStoreError> {
+        self.0.watch(self.0.store.by_ids(ids).await)
+    }
+
+    fn finds_many_at_once(&self) -> bool {
+        self.0.store.finds_many_at_once()
+    }
+
+    async fn blacklisted(&self, jtis: &[Box<str>]) -> Result<Vec<Box<str>>, UserStoreError> {
+        self.0.watch(self.0.store.blacklisted(jtis).await)
+    }
+
     async fn ping(&self) -> Result<(), UserStoreError> {
         self.0.watch(self.0.store.ping().await)
     }
@@ -100,6 +112,20 @@ impl TicketStore for WatchedTickets {
 
     async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
         self.0.watch(self.0.store.redeem(ticket).await)
+    }
+
+    async fn issue_with(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: &str,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError> {
+        self.0.watch(self.0.store.issue_with(ticket, value, companion, lifetime).await)
+    }
+
+    async fn redeem_with(&self, ticket: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
+        self.0.watch(self.0.store.redeem_with(ticket).await)
     }
 
     async fn ping(&self) -> Result<(), TicketStoreError> {

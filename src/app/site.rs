@@ -23,7 +23,7 @@ use crate::{
     metrics::Metrics,
     server::Site,
     settings::{Admission, Settings},
-    ticket::{self, TicketStore, TicketStoreError},
+    ticket::{self, Needs, TicketStore, TicketStoreError},
     upstream::{Forwarding, Upstream},
     user::{self, UserOpenError, UserStore},
     websocket::{WebSocketParts, WebSocketSite},
@@ -142,6 +142,7 @@ impl Parts {
     /// [`OpenSiteError::Routes`] or [`OpenSiteError::Pattern`].
     pub(crate) fn into_site(self, mut settings: Settings) -> Result<HttpSite, OpenSiteError> {
         name_health_host(&mut settings);
+        let needs = needs(&settings);
         let upstream = settings.upstream.map(Upstream::start);
         if let Some(upstream) = &upstream {
             self.metrics.upstreams.0.watch(upstream.watch());
@@ -157,6 +158,7 @@ impl Parts {
             farewells: self.farewells.unwrap_or_default(),
         };
         let parts = WebSocketParts {
+            needs,
             options: settings.websocket,
             limits: settings.server.limits,
             tickets: Arc::clone(&self.tickets),
@@ -169,6 +171,7 @@ impl Parts {
         let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;
         let layer = self.layer.clone();
         let http = HttpState::new(HttpParts {
+            needs,
             options: settings.http,
             verifier: self.verifier,
             users: self.users,
@@ -185,6 +188,18 @@ impl Parts {
             register.take_part();
         }
         Ok(Site { health: http.health(), http: router(http), websocket: Arc::new(websocket), layer })
+    }
+}
+
+/// Which claims matter once a socket is open.
+fn needs(settings: &Settings) -> Needs {
+    let token = &settings.access_token;
+    let are_checked = settings.websocket.user_check_interval.is_some();
+    Needs {
+        exp: settings.websocket.expire_with_token,
+        jti: are_checked && token.token_classes.iter().any(|class| class.checks_blacklist),
+        password: are_checked && token.check_revoke_token,
+        leeway: token.leeway,
     }
 }
 

@@ -118,7 +118,7 @@ impl Statement {
     }
 
     /// The text with the values written into it.
-    pub(super) fn literal(&self, binds: &[Bind<'_>]) -> String {
+    pub(crate) fn literal(&self, binds: &[Bind<'_>]) -> String {
         let mut pieces = self.pieces.iter();
         let mut sql = pieces.next().cloned().unwrap_or_default();
         for (piece, value) in pieces.zip(self.arrange(binds)) {

@@ -37,6 +37,7 @@ pub(crate) async fn build(
     let in_process = ChannelLayerOptions { backend: LayerBackend::InMemory, ..ChannelLayerOptions::default() };
     let layer = channel_layer::open(&in_process)?;
     let parts = WebSocketParts {
+        needs: crate::ticket::Needs::default(),
         options: websocket,
         limits: limits.clone(),
         tickets: tickets.clone(),
@@ -56,6 +57,7 @@ pub(crate) async fn build(
         ..HttpOptions::default()
     };
     let http = HttpState::new(HttpParts {
+        needs: crate::ticket::Needs::default(),
         ask_paths: crate::consumer::ask::OwnPaths::default(),
         upstream: None,
         forwarding: Arc::default(),

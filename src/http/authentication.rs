@@ -13,8 +13,9 @@ use super::{
 use crate::{
     access_token::{Claims, Refusal, TokenError},
     causes::with_causes,
-    python::Value,
+    python::{self, Value},
     reason::Reason,
+    ticket::Companion,
     user::UserStoreError,
 };
 
@@ -23,12 +24,19 @@ use crate::{
 pub(super) struct Authenticated {
     /// `request.user.id`: a key of the user table or, without a lookup, the claim as it is.
     id: Value,
+    /// What of the token is kept beside the ticket.
+    companion: Companion,
 }
 
 impl Authenticated {
     /// What the ticket stores, and throttles count by.
     pub(super) const fn id(&self) -> &Value {
         &self.id
+    }
+
+    /// What is stored beside the ticket; `None` where nothing needs it.
+    pub(super) fn companion(&self) -> Option<String> {
+        self.companion.to_json()
     }
 }
 
@@ -67,12 +75,26 @@ impl HttpState {
             Err(error) => return Err(rejected_by_database(&error)),
         };
         self.verifier.check_user(claims, &user)?;
-        Ok(Authenticated { id: Value::from(&user.id) })
+        Ok(Authenticated { id: Value::from(&user.id), companion: self.companion(claims) })
     }
 
     /// Matches `JWTStatelessUserAuthentication.get_user`: any value is somebody, null too.
     fn stateless_user(&self, claims: &Claims) -> Result<Authenticated, Rejection> {
-        Ok(Authenticated { id: self.verifier.user_id(claims)?.clone() })
+        Ok(Authenticated { id: self.verifier.user_id(claims)?.clone(), companion: self.companion(claims) })
+    }
+
+    /// The claims that matter once the socket is open.
+    fn companion(&self, claims: &Claims) -> Companion {
+        let (needs, options) = (self.needs, self.verifier.options());
+        let text = |name: &str| claims.get(name).and_then(python::str);
+        Companion {
+            exp: claims.get("exp").filter(|_| needs.exp).and_then(|exp| match python::int(exp) {
+                Ok(Value::Int(second)) => Some(second),
+                _ => None,
+            }),
+            jti: options.jti_claim.as_deref().filter(|_| needs.jti).and_then(text),
+            password: Some(options.revoke_token_claim.as_str()).filter(|_| needs.password).and_then(text),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     channel_layer::ChannelLayer,
     consumer::ask::OwnPaths,
     metrics::Metrics,
-    ticket::TicketStore,
+    ticket::{Needs, TicketStore},
     upstream::{Forwarding, Upstream},
     user::UserStore,
 };
@@ -25,6 +25,8 @@ pub(crate) struct HttpParts {
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) tickets: Arc<dyn TicketStore>,
+    /// What of a token is kept beside its ticket.
+    pub(crate) needs: Needs,
     pub(crate) throttles: Arc<dyn ThrottleStore>,
     /// Where a request goes that is not for a view of ours.
     pub(crate) upstream: Option<Arc<Upstream>>,
@@ -50,6 +52,7 @@ pub(crate) struct HttpState {
     pub(super) verifier: Arc<Verifier>,
     pub(super) users: Arc<dyn UserStore>,
     pub(super) tickets: Arc<dyn TicketStore>,
+    pub(super) needs: Needs,
     pub(super) throttles: Arc<dyn ThrottleStore>,
     pub(super) upstream: Option<Arc<Upstream>>,
     pub(super) ask_paths: OwnPaths,
@@ -87,6 +90,7 @@ impl HttpState {
             verifier: parts.verifier,
             users: parts.users,
             tickets: parts.tickets,
+            needs: parts.needs,
             throttles: parts.throttles,
             upstream: parts.upstream,
             ask_paths: parts.ask_paths,

@@ -108,7 +108,11 @@ impl HttpState {
     /// Matches `AsgiValidateTokenView.get`.
     async fn issue_ticket(&self, user: &Authenticated) -> Result<Value, Rejection> {
         let ticket = Ticket::new();
-        match self.tickets.issue(ticket, user.id(), TICKET_LIFETIME).await {
+        let issued = match user.companion() {
+            None => self.tickets.issue(ticket, user.id(), TICKET_LIFETIME).await,
+            Some(companion) => self.tickets.issue_with(ticket, user.id(), &companion, TICKET_LIFETIME).await,
+        };
+        match issued {
             Ok(()) => {
                 self.metrics.tickets.issued();
                 Ok(Value::Dict(vec![("uuid".to_owned(), Value::Str(ticket.expose()))]))

@@ -46,6 +46,13 @@ impl<const N: usize> Counts<N> {
         }
     }
 
+    /// As many more.
+    pub(crate) fn add(&self, index: usize, more: u64) {
+        if let Some(count) = self.0.get(index) {
+            count.add(more);
+        }
+    }
+
     pub(crate) fn get(&self, index: usize) -> u64 {
         self.0.get(index).map_or(0, Count::get)
     }
@@ -59,6 +66,11 @@ impl ByReason {
     /// One more for this reason.
     pub(crate) fn one(&self, reason: Reason) {
         self.0.one(reason as usize);
+    }
+
+    /// As many more for this reason.
+    pub(crate) fn add(&self, reason: Reason, more: usize) {
+        self.0.add(reason as usize, u64::try_from(more).unwrap_or(u64::MAX));
     }
 
     /// Each reason with its count.

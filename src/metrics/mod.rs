@@ -6,6 +6,7 @@
 
 pub(crate) mod channel_layer;
 mod count;
+mod ended;
 mod exposition;
 mod handshakes;
 mod http;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub(crate) use count::Histogram;
+use ended::Ended;
 pub(crate) use exposition::{Format, Page};
 use handshakes::Handshakes;
 pub(crate) use http::Handler;
@@ -37,6 +39,7 @@ use watched::{Pools, Upstreams};
 pub(crate) struct Metrics {
     process: Process,
     pub(crate) handshakes: Handshakes,
+    pub(crate) ended: Ended,
     pub(crate) tickets: Tickets,
     pub(crate) http: Requests,
     pub(crate) latencies: Latencies,
@@ -59,6 +62,7 @@ impl Metrics {
         let mut page = Page::new(format);
         self.process.write(&mut page);
         self.handshakes.write(&mut page);
+        self.ended.write(&mut page);
         self.tickets.write(&mut page);
         self.http.write(&mut page);
         self.latencies.write(&mut page);

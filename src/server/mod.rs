@@ -39,7 +39,7 @@ use crate::{
     channel_layer::ChannelLayer,
     http::Health,
     metrics::Metrics,
-    websocket::{OpenSockets, Registry, WebSocketSite},
+    websocket::{self, OpenSockets, Registry, WebSocketSite},
 };
 use dispatch::{ClientConnection, dispatch};
 use drain::Connections;
@@ -147,6 +147,7 @@ impl Server {
         let Self { listener, limits, drain, permits, most, open, .. } = self;
         let registry = Arc::clone(&open.registry);
         let timer = tokio::spawn(async move { registry.run().await });
+        let revocation = tokio::spawn(websocket::watch(Arc::clone(&open)));
         let current = site.clone();
         open.follow(move || Arc::clone(&current.borrow().websocket));
         let (end, ended) = watch::channel(());
@@ -178,6 +179,7 @@ impl Server {
         let connections = Connections { permits, most };
         drain::drain(&open, &connections, drain, close_timeout, &stop).await;
         timer.abort();
+        revocation.abort();
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use num_bigint::BigInt;
 use uuid::Uuid;
 
-use super::{TICKET_LIFETIME, Ticket, TicketStore};
+use super::{Redeemed, TICKET_LIFETIME, Ticket, TicketStore};
 use crate::python::Value;
 
 /// The ids that a store can hold, besides those that its serializer has no form for.
@@ -26,6 +26,7 @@ pub(crate) async fn holds_for(store: Arc<dyn TicketStore>) {
     a_ticket_is_redeemed_once_and_gives_the_value_back(&*store).await;
     a_ticket_that_was_never_issued_is_absent(&*store).await;
     tickets_do_not_touch_each_other(&*store).await;
+    a_companion_goes_with_its_ticket(&*store).await;
     an_expired_ticket_is_absent(&*store).await;
     of_200_that_redeem_the_same_ticket_one_gets_it(&store).await;
 }
@@ -49,6 +50,21 @@ async fn tickets_do_not_touch_each_other(store: &dyn TicketStore) {
     store.issue(other, &Value::Int(2), TICKET_LIFETIME).await.unwrap();
     assert_eq!(store.redeem(one).await.unwrap(), Some(Value::Int(1)));
     assert_eq!(store.redeem(other).await.unwrap(), Some(Value::Int(2)));
+}
+
+async fn a_companion_goes_with_its_ticket(store: &dyn TicketStore) {
+    let text = r#"{"exp":1800000000}"#;
+    let [with, without, plain] = [(); 3].map(|()| Ticket::new());
+    store.issue_with(with, &Value::Int(1), text, TICKET_LIFETIME).await.unwrap();
+    store.issue(without, &Value::Int(2), TICKET_LIFETIME).await.unwrap();
+    store.issue_with(plain, &Value::Int(3), text, TICKET_LIFETIME).await.unwrap();
+    let redeemed = |value, companion: Option<&str>| {
+        Some(Redeemed { value: Value::Int(value), companion: companion.map(str::to_owned) })
+    };
+    assert!(store.redeem_with(with).await.unwrap() == redeemed(1, Some(text)));
+    assert!(store.redeem_with(with).await.unwrap().is_none());
+    assert!(store.redeem_with(without).await.unwrap() == redeemed(2, None));
+    assert_eq!(store.redeem(plain).await.unwrap(), Some(Value::Int(3)), "to Python it is a ticket like any other");
 }
 
 async fn an_expired_ticket_is_absent(store: &dyn TicketStore) {

@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::time::timeout;
 
-use super::{OpenError, Ticket, TicketStore, TicketStoreError};
+use super::{OpenError, Redeemed, Ticket, TicketStore, TicketStoreError};
 use crate::{
     cache::{KeyPattern, pickle},
     database::{Access, Bind, DatabaseError, DatabaseOptions, Engine, Pool, Statement},
@@ -130,22 +130,43 @@ impl DatabaseTicketStore {
 #[async_trait]
 impl TicketStore for DatabaseTicketStore {
     async fn issue(&self, ticket: Ticket, value: &Value, lifetime: Duration) -> Result<(), TicketStoreError> {
-        let pickled = pickle::dumps(value, pickle::HIGHEST_PROTOCOL)
-            .map_err(|pickle::Unpicklable { kind }| TicketStoreError::Unstorable { kind })?;
-        let (key, encoded) = (self.key(ticket), BASE64.encode(pickled));
+        let (key, encoded) = (self.key(ticket), encode(value)?);
         self.in_time(self.set(&key, &encoded, SystemTime::now(), lifetime)).await
+    }
+
+    async fn issue_with(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: &str,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError> {
+        let (key, encoded) = (self.key(ticket), encode(value)?);
+        let (beside, companion) = (self.key.make(&ticket.companion()), encode(&Value::Str(companion.to_owned()))?);
+        let now = SystemTime::now();
+        self.in_time(async {
+            self.set(&beside, &companion, now, lifetime).await?;
+            self.set(&key, &encoded, now, lifetime).await
+        })
+        .await
     }
 
     async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
         let key = self.key(ticket);
-        let Some(encoded) = self.in_time(self.take(&key, SystemTime::now())).await? else {
-            return Ok(None);
-        };
-        let value = BASE64.decode(encoded).ok().and_then(|bytes| pickle::loads(&bytes).ok());
-        if value.is_none() {
-            super::log_unreadable();
-        }
-        Ok(value)
+        let encoded = self.in_time(self.take(&key, SystemTime::now())).await?;
+        Ok(encoded.and_then(|encoded| decode(&encoded)))
+    }
+
+    async fn redeem_with(&self, ticket: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
+        let (key, beside) = (self.key(ticket), self.key.make(&ticket.companion()));
+        let now = SystemTime::now();
+        let taken = self.in_time(async {
+            let Some(encoded) = self.take(&key, now).await? else { return Ok(None) };
+            Ok(Some((encoded, self.take(&beside, now).await?)))
+        });
+        let Some((encoded, companion)) = taken.await? else { return Ok(None) };
+        let companion = super::companion_text(companion.and_then(|companion| decode(&companion)));
+        Ok(decode(&encoded).map(|value| Redeemed { value, companion }))
     }
 
     async fn peek(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
@@ -166,6 +187,21 @@ impl TicketStore for DatabaseTicketStore {
     fn pool(&self) -> Option<Pool> {
         Some(self.pool.clone())
     }
+}
+
+/// As `DatabaseCache` writes a value.
+fn encode(value: &Value) -> Result<String, TicketStoreError> {
+    let pickled = pickle::dumps(value, pickle::HIGHEST_PROTOCOL)
+        .map_err(|pickle::Unpicklable { kind }| TicketStoreError::Unstorable { kind })?;
+    Ok(BASE64.encode(pickled))
+}
+
+fn decode(encoded: &str) -> Option<Value> {
+    let value = BASE64.decode(encoded).ok().and_then(|bytes| pickle::loads(&bytes).ok());
+    if value.is_none() {
+        super::log_unreadable();
+    }
+    value
 }
 
 /// The statements of one ticket took too long together.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Ticket, TicketStore, TicketStoreError};
+use super::{Redeemed, Ticket, TicketStore, TicketStoreError};
 use crate::python::Value;
 
 /// The most tickets held at once. Each lives for 600 s, so that this is some 170 a second; beyond it the cache counts as
@@ -25,6 +25,7 @@ pub(crate) struct InProcessTicketStore {
 
 struct Entry {
     value: Value,
+    companion: Option<Box<str>>,
     expires: Instant,
 }
 
@@ -38,11 +39,14 @@ impl InProcessTicketStore {
         // Nothing panics while it is held.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-#[async_trait]
-impl TicketStore for InProcessTicketStore {
-    async fn issue(&self, ticket: Ticket, value: &Value, lifetime: Duration) -> Result<(), TicketStoreError> {
+    fn insert(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: Option<&str>,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError> {
         let now = Instant::now();
         let mut entries = self.entries();
         // Expired ones go each time the map would grow, so that the work is a constant share of each ticket's.
@@ -52,13 +56,41 @@ impl TicketStore for InProcessTicketStore {
                 return Err(TicketStoreError::Unavailable(Box::new(Full)));
             }
         }
-        entries.insert(ticket.0, Entry { value: value.clone(), expires: now + lifetime });
+        let companion = companion.map(Box::from);
+        entries.insert(ticket.0, Entry { value: value.clone(), companion, expires: now + lifetime });
         Ok(())
     }
 
-    async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
+    fn take(&self, ticket: Ticket) -> Option<Entry> {
         let entry = self.entries().remove(&ticket.0);
-        Ok(entry.filter(|entry| entry.expires > Instant::now()).map(|entry| entry.value))
+        entry.filter(|entry| entry.expires > Instant::now())
+    }
+}
+
+#[async_trait]
+impl TicketStore for InProcessTicketStore {
+    async fn issue(&self, ticket: Ticket, value: &Value, lifetime: Duration) -> Result<(), TicketStoreError> {
+        self.insert(ticket, value, None, lifetime)
+    }
+
+    async fn issue_with(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: &str,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError> {
+        self.insert(ticket, value, Some(companion), lifetime)
+    }
+
+    async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        Ok(self.take(ticket).map(|entry| entry.value))
+    }
+
+    async fn redeem_with(&self, ticket: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
+        let redeemed =
+            |Entry { value, companion, .. }: Entry| Redeemed { value, companion: companion.map(String::from) };
+        Ok(self.take(ticket).map(redeemed))
     }
 
     async fn peek(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {

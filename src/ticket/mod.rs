@@ -1,5 +1,6 @@
 //! Tickets: issued into Django's cache, redeemed out of it (django-channels-jwt 0.0.3).
 
+mod companion;
 mod database;
 mod in_process;
 mod open;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{cache::Unstorable, database::Pool, python::Value};
 
+pub(crate) use companion::{Companion, Needs};
 pub(crate) use database::DatabaseTicketStore;
 pub(crate) use in_process::InProcessTicketStore;
 pub(crate) use open::{OpenError, open};
@@ -45,6 +47,11 @@ impl Ticket {
             return None;
         }
         Uuid::try_parse(text).ok().map(Self)
+    }
+
+    /// The name, in the cache, of what is kept beside the ticket. No ticket has this form.
+    fn companion(self) -> String {
+        format!("{}.sluicegate", self.expose())
     }
 
     /// The text that Python prints: 36 characters.
@@ -91,6 +98,26 @@ pub(crate) trait TicketStore: Send + Sync {
         Err(TicketStoreError::Unavailable("tickets here can only be redeemed".into()))
     }
 
+    /// As [`issue`](Self::issue), and stores `companion` under a key of its own beside the ticket, which stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue`](Self::issue); there may then be a companion without a ticket, which expires.
+    async fn issue_with(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: &str,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError>;
+
+    /// As [`redeem`](Self::redeem), with what stood beside the ticket.
+    ///
+    /// # Errors
+    ///
+    /// As [`redeem`](Self::redeem), also where the companion alone could not be read.
+    async fn redeem_with(&self, ticket: Ticket) -> Result<Option<Redeemed>, TicketStoreError>;
+
     /// A round trip to the cache, for readiness.
     async fn ping(&self) -> Result<(), TicketStoreError>;
 
@@ -98,6 +125,15 @@ pub(crate) trait TicketStore: Send + Sync {
     fn pool(&self) -> Option<Pool> {
         None
     }
+}
+
+/// What a ticket stood for.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Redeemed {
+    /// The user's id.
+    pub(crate) value: Value,
+    /// The text that was stored beside it; none beside a ticket of Python's.
+    pub(crate) companion: Option<String>,
 }
 
 /// Why a ticket could not be stored or taken.
@@ -117,6 +153,14 @@ pub(crate) enum TicketStoreError {
 impl From<Unstorable> for TicketStoreError {
     fn from(Unstorable { kind }: Unstorable) -> Self {
         Self::Unstorable { kind }
+    }
+}
+
+/// The text of a companion. Anything else under its key is none of ours.
+fn companion_text(value: Option<Value>) -> Option<String> {
+    match value {
+        Some(Value::Str(text)) => Some(text),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Ticket, TicketStore, TicketStoreError};
+use super::{Redeemed, Ticket, TicketStore, TicketStoreError};
 use crate::{
     cache::{KeyPattern, ValueFormat},
     python::Value,
@@ -37,30 +37,27 @@ impl RedisTicketStore {
     fn key(&self, ticket: Ticket) -> String {
         self.key.make(&ticket.expose())
     }
-}
 
-#[async_trait]
-impl TicketStore for RedisTicketStore {
-    async fn issue(&self, ticket: Ticket, value: &Value, lifetime: Duration) -> Result<(), TicketStoreError> {
-        let bytes = self.format.encode(value)?;
+    /// `cache.set(key, value, lifetime)`.
+    fn set(&self, key: &str, value: &Value, lifetime: Duration) -> Result<redis::Cmd, TicketStoreError> {
         let mut command = redis::cmd("SET");
-        command.arg(self.key(ticket)).arg(bytes);
+        command.arg(key).arg(self.format.encode(value)?);
         match self.format {
             ValueFormat::Django { .. } => command.arg("EX").arg(lifetime.as_secs()),
             // Whole milliseconds, of whole seconds here: `int(timeout * 1000)`.
             ValueFormat::DjangoRedis { .. } => command.arg("PX").arg(lifetime.as_secs() * 1000),
         };
-        Ok(self.redis.send(&command, "SET").await?)
+        Ok(command)
     }
 
-    async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
-        let key = self.key(ticket);
-        let bytes = match self.redis.take(&key).await {
+    /// The value of `key`, which is deleted with it.
+    async fn take(&self, key: &str) -> Result<Option<Value>, TicketStoreError> {
+        let bytes = match self.redis.take(key).await {
             Ok(None) => return Ok(None),
             Ok(Some(bytes)) => bytes,
             // A list or a hash under a ticket's key: no value of Django's, and gone like any other.
             Err(error) if error.cause.code() == Some("WRONGTYPE") => {
-                self.redis.send::<u64>(redis::cmd("DEL").arg(&key), "DEL").await?;
+                self.redis.send::<u64>(redis::cmd("DEL").arg(key), "DEL").await?;
                 super::log_unreadable();
                 return Ok(None);
             }
@@ -71,6 +68,41 @@ impl TicketStore for RedisTicketStore {
             super::log_unreadable();
         }
         Ok(value)
+    }
+}
+
+#[async_trait]
+impl TicketStore for RedisTicketStore {
+    async fn issue(&self, ticket: Ticket, value: &Value, lifetime: Duration) -> Result<(), TicketStoreError> {
+        let command = self.set(&self.key(ticket), value, lifetime)?;
+        Ok(self.redis.send(&command, "SET").await?)
+    }
+
+    /// One write; the ticket last, so that none is there without its companion.
+    async fn issue_with(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: &str,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError> {
+        let mut pipeline = redis::Pipeline::new();
+        let companion = Value::Str(companion.to_owned());
+        pipeline.add_command(self.set(&self.key.make(&ticket.companion()), &companion, lifetime)?);
+        pipeline.add_command(self.set(&self.key(ticket), value, lifetime)?);
+        Ok(self.redis.send_all(&pipeline, "SET, SET").await?)
+    }
+
+    async fn redeem(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        self.take(&self.key(ticket)).await
+    }
+
+    /// Both are asked for at the same time, on one connection: one round trip.
+    async fn redeem_with(&self, ticket: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
+        let (key, companion) = (self.key(ticket), self.key.make(&ticket.companion()));
+        let (value, companion) = tokio::join!(self.take(&key), self.take(&companion));
+        let Some(value) = value? else { return Ok(None) };
+        Ok(Some(Redeemed { value, companion: super::companion_text(companion?) }))
     }
 
     async fn peek(&self, ticket: Ticket) -> Result<Option<Value>, TicketStoreError> {

@@ -1,5 +1,6 @@
 //! Django's user model: who a token or a ticket stands for.
 
+mod batch;
 mod conversion;
 mod fields;
 mod options;
@@ -36,7 +37,7 @@ pub(crate) async fn open(user: &UserOptions, database: &DatabaseOptions) -> Resu
 ///
 /// As [`open`].
 pub(crate) async fn open_in(user: &UserOptions, pool: Pool) -> Result<Arc<dyn UserStore>, UserOpenError> {
-    let store = sql::SqlUserStore::new(user, pool)?;
+    let mut store = sql::SqlUserStore::new(user, pool)?;
     store.try_once().await?;
     Ok(Arc::new(store))
 }
@@ -102,6 +103,41 @@ pub(crate) trait UserStore: Send + Sync {
 
     /// Whether an unexpired token with this `jti` is on SimpleJWT's blacklist.
     async fn is_blacklisted(&self, jti: &str) -> Result<bool, UserStoreError>;
+
+    /// The users with these keys, in any order; a user who is gone is not among them. `fields` are not read.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is known of any of them.
+    async fn by_ids(&self, ids: &[UserId]) -> Result<Vec<User>, UserStoreError> {
+        let mut users = Vec::new();
+        for id in ids {
+            match self.by_ticket_value(&Value::from(id)).await {
+                Ok(user) => users.extend(user),
+                Err(UserStoreError::Unconvertible | UserStoreError::MultipleRows) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(users)
+    }
+
+    /// Whether [`by_ids`](Self::by_ids) asks for many users in one statement.
+    fn finds_many_at_once(&self) -> bool {
+        false
+    }
+
+    /// Those of these token ids that are on SimpleJWT's blacklist.
+    async fn blacklisted(&self, jtis: &[Box<str>]) -> Result<Vec<Box<str>>, UserStoreError> {
+        let mut listed = Vec::new();
+        for jti in jtis {
+            match self.is_blacklisted(jti).await {
+                Ok(true) => listed.push(jti.clone()),
+                Ok(false) | Err(UserStoreError::Unconvertible) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(listed)
+    }
 
     /// A round trip to the database, for readiness.
     async fn ping(&self) -> Result<(), UserStoreError>;

@@ -4,11 +4,13 @@ use async_trait::async_trait;
 
 use super::{
     ActiveFlag, FieldKind, Parameter, User, UserField, UserId, UserOptions, UserQuery, UserStore, UserStoreError,
+    batch::{self, Batch},
     conversion::{self, Key},
     fields,
 };
 use crate::{
-    database::{Bind, DatabaseError, Pool, Row, Slot, Statement, StatementError, Unreadable},
+    causes::with_causes,
+    database::{Bind, DatabaseError, Pool, Problem, Row, Slot, Statement, StatementError, Unreadable},
     python::Value,
     secret::Secret,
 };
@@ -17,9 +19,13 @@ use crate::{
 pub(super) struct SqlUserStore {
     pool: Pool,
     by_id: Lookup,
+    /// The same for many users at once; `None` where the statement does not allow it.
+    by_ids: Option<Batch>,
     by_user_id_field: Lookup,
     by_username: Option<Lookup>,
     blacklist: Option<Statement>,
+    /// The same for many ids at once.
+    blacklist_many: Option<Batch>,
     /// Of the answers to `by_id`.
     fields: Vec<UserField>,
 }
@@ -60,26 +66,31 @@ impl SqlUserStore {
         let lookup = |name, query| Lookup::new(&pool, name, query, options.is_active);
         Ok(Self {
             by_id: lookup("by_id", &options.by_id)?,
+            by_ids: Batch::of_rows(pool.engine(), &options.by_id),
             by_user_id_field: lookup("by_user_id_field", &options.by_user_id_field)?,
             by_username: options.by_username.as_ref().map(|query| lookup("by_username", query)).transpose()?,
             blacklist: options.blacklist.as_ref().map(|query| statement(&pool, "blacklist", query)).transpose()?,
+            blacklist_many: options.blacklist.as_ref().and_then(|query| Batch::of_any(pool.engine(), query)),
             fields: options.fields.clone(),
             pool,
         })
     }
 
     /// Runs every statement once, so that a wrong password, table or column shows at the start.
-    pub(super) async fn try_once(&self) -> Result<(), DatabaseError> {
+    pub(super) async fn try_once(&mut self) -> Result<(), DatabaseError> {
         for lookup in [&self.by_id, &self.by_user_id_field].into_iter().chain(&self.by_username) {
-            let key = match lookup.kind {
-                FieldKind::Integer { .. } => Bind::Int(0),
-                FieldKind::Uuid => Bind::Uuid(uuid::Uuid::nil()),
-                FieldKind::UuidHex | FieldKind::Text => Bind::Text(""),
-            };
-            self.pool.fetch(&lookup.statement, &[key]).await?;
+            self.pool.fetch(&lookup.statement, &[lookup.any_key()]).await?;
         }
         if let Some(statement) = &self.blacklist {
             self.pool.fetch(statement, &[Bind::Text("")]).await?;
+        }
+        // Where the database takes the one, but not the other, each user is asked for alone.
+        if let Some(batch) = &self.by_ids
+            && let Err(error) = batch.fetch(&self.pool, &[self.by_id.any_key()]).await
+            && error.problem() == Problem::Refused
+        {
+            tracing::warn!(error = with_causes(&error), "many users cannot be looked up by one statement");
+            self.by_ids = None;
         }
         Ok(())
     }
@@ -136,6 +147,65 @@ impl UserStore for SqlUserStore {
         Ok(!rows.is_empty())
     }
 
+    /// Matches `User.objects.filter(id__in=ids)`, with the statement of `by_id`.
+    async fn by_ids(&self, ids: &[UserId]) -> Result<Vec<User>, UserStoreError> {
+        let values = ids.iter().map(Value::from).collect::<Vec<_>>();
+        let (engine, kind) = (self.pool.engine(), self.by_id.kind);
+        let keys = values.iter().filter_map(|value| conversion::key(engine, kind, value).transpose());
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let mut users = Vec::with_capacity(keys.len());
+        if let Some(batch) = &self.by_ids {
+            for keys in keys.chunks(batch::MOST) {
+                let binds = keys.iter().map(Key::bind).collect::<Vec<_>>();
+                for row in &batch.fetch(&self.pool, &binds).await.map_err(unavailable)? {
+                    users.push(self.by_id.user(&self.pool, row)?);
+                }
+            }
+            return Ok(users);
+        }
+        for key in &keys {
+            match self.find(&self.by_id, key).await {
+                Ok(user) => users.extend(user),
+                Err(UserStoreError::MultipleRows) => {}
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(batch::PAUSE).await;
+        }
+        Ok(users)
+    }
+
+    fn finds_many_at_once(&self) -> bool {
+        self.by_ids.is_some()
+    }
+
+    /// One statement says whether there is any among them, so that the usual answer, none, is a single one.
+    async fn blacklisted(&self, jtis: &[Box<str>]) -> Result<Vec<Box<str>>, UserStoreError> {
+        let mut listed = Vec::new();
+        let Some(batch) = &self.blacklist_many else {
+            for jti in jtis {
+                if self.is_blacklisted(jti).await? {
+                    listed.push(jti.clone());
+                }
+                tokio::time::sleep(batch::PAUSE).await;
+            }
+            return Ok(listed);
+        };
+        let mut open = jtis.chunks(batch::MOST).collect::<Vec<_>>();
+        while let Some(part) = open.pop() {
+            let keys = part.iter().map(|jti| conversion::text_key(self.pool.engine(), (&**jti).into()));
+            let keys = keys.collect::<Result<Vec<_>, _>>()?;
+            let binds = keys.iter().map(Key::bind).collect::<Vec<_>>();
+            if batch.fetch(&self.pool, &binds).await.map_err(unavailable)?.is_empty() {
+                continue;
+            }
+            match part {
+                [jti] => listed.push(jti.clone()),
+                _ => open.extend(part.chunks(part.len().div_ceil(10))),
+            }
+        }
+        Ok(listed)
+    }
+
     async fn ping(&self) -> Result<(), UserStoreError> {
         self.pool.ping().await.map_err(unavailable)
     }
@@ -160,6 +230,15 @@ impl Lookup {
         }
         let statement = statement(pool, name, query)?;
         Ok(Self { statement, kind: query.lookup, id_kind: query.id, is_active, columns })
+    }
+
+    /// A key of the right type.
+    const fn any_key(&self) -> Bind<'static> {
+        match self.kind {
+            FieldKind::Integer { .. } => Bind::Int(0),
+            FieldKind::Uuid => Bind::Uuid(uuid::Uuid::nil()),
+            FieldKind::UuidHex | FieldKind::Text => Bind::Text(""),
+        }
     }
 
     fn user(&self, pool: &Pool, row: &Row) -> Result<User, UserStoreError> {

@@ -16,7 +16,7 @@ use super::{
     handshake::{AnswerBody, Client, Counted, TakenOver, refuse, switching_protocols},
     options::RefuseBy,
     outbox::Outbox,
-    roll::ConnectedSocket,
+    roll::{ConnectedSocket, TokenFacts},
     site::Consumers,
 };
 use crate::{
@@ -48,6 +48,8 @@ pub(super) struct Admitted {
     pub(super) consumers: Consumers,
     /// As written in the settings.
     pub(super) route: Arc<str>,
+    /// What is known of the access token.
+    pub(super) token: Option<Box<TokenFacts>>,
     pub(super) state: ConnectionState,
     /// The one of ours that the client offers.
     pub(super) subprotocol: Option<Box<str>>,
@@ -97,7 +99,7 @@ impl Accepted {
 impl Admitted {
     /// Answers the handshake; `None` where there is no socket.
     async fn accept(self, answer: oneshot::Sender<Response<AnswerBody>>) -> Option<Box<Accepted>> {
-        let Self { mut client, consumers, route, state, subprotocol, path, deflate, mut counted } = self;
+        let Self { mut client, consumers, route, token, state, subprotocol, path, deflate, mut counted } = self;
         let (deflate, extension) = deflate.unzip();
         let outbox = Arc::new(Outbox::new(Arc::clone(&consumers.context), deflate));
         let connected = ConnectedSocket {
@@ -106,7 +108,7 @@ impl Admitted {
             route,
             address: client.address,
             since: SystemTime::now(),
-            token: None,
+            token,
         };
         counted.enter(&client.open, connected, &outbox);
         let (consumer, mut connection) = match connect(consumers, state, &outbox).await {

@@ -26,19 +26,20 @@ use super::{
     proxy,
     refusal::{Form, Refusal},
     registry::Registration,
-    roll::{ConnectedSocket, Presence},
+    roll::{ConnectedSocket, Presence, TokenFacts},
     route::Captures,
     scope::{self, Scope, TicketParameter},
     site::{Consumers, OpenSockets, Target, WebSocketSite},
 };
 use crate::{
+    access_token,
     consumer::ConnectionState,
     consumer::ask::{Ask, AskScope},
     metrics::Metrics,
     python::Value,
     reason::Reason,
     server::PatientStream,
-    ticket::Ticket,
+    ticket::{self, Companion, Needs, Ticket},
     upstream::Stream,
     user::{User, UserId, UserStoreError},
 };
@@ -80,13 +81,14 @@ pub(crate) async fn answer<B>(
             let subprotocol = subprotocol(request.headers(), &site.options.subprotocols);
             let headers = request.headers();
             match admit(&site, &client.open, consumers, &captures, address, &scope, headers).await {
-                Ok((user, counted)) => {
+                Ok((user, token, counted)) => {
                     let state = state(route, consumers, captures, user, &scope, headers);
                     let (consumers, subprotocol) = (consumers.clone(), subprotocol.map(Box::from));
                     let deflate = site.deflate.clone().zip(deflate::agreed(headers));
                     let path = scope.path;
                     let route = site.route_name(route);
-                    let admitted = Admitted { client, consumers, route, state, subprotocol, path, counted, deflate };
+                    let admitted =
+                        Admitted { client, consumers, route, token, state, subprotocol, path, counted, deflate };
                     admitted::open(admitted).await
                 }
                 Err(reason) => client.refuse(reason, &scope.path, subprotocol),
@@ -338,14 +340,14 @@ async fn admit(
     client: IpAddr,
     scope: &Scope,
     headers: &HeaderMap,
-) -> Result<(User, Counted), Reason> {
+) -> Result<(User, Option<Box<TokenFacts>>, Counted), Reason> {
     check_origin(site, headers)?;
     let counted = Counted::new(site, open, client)?;
     let ticket = ticket(scope)?;
     consumers.application.check(captures)?;
-    let (user, _) = redeem(site, open, ticket).await?;
+    let Redeemed { user, token, .. } = redeem(site, open, ticket).await?;
     let counted = counted.with_user(site, open, &user.id)?;
-    Ok((user, counted))
+    Ok((user, token, counted))
 }
 
 /// As the project's origin validator.
@@ -363,16 +365,50 @@ pub(super) fn ticket(scope: &Scope) -> Result<Ticket, Reason> {
     }
 }
 
-/// The user of a ticket, which is used up, and the value that the ticket had.
-pub(super) async fn redeem(site: &WebSocketSite, open: &OpenSockets, ticket: Ticket) -> Result<(User, Value), Reason> {
-    let value = site.tickets.redeem(ticket).await.map_err(|error| {
+/// A ticket that is used up.
+pub(super) struct Redeemed {
+    pub(super) user: User,
+    /// The value that it had.
+    pub(super) value: Value,
+    /// What is known of the token that it was issued for.
+    pub(super) token: Option<Box<TokenFacts>>,
+}
+
+/// Uses up a ticket.
+pub(super) async fn redeem(site: &WebSocketSite, open: &OpenSockets, ticket: Ticket) -> Result<Redeemed, Reason> {
+    let redeemed = async {
+        if site.needs.any() {
+            return site.tickets.redeem_with(ticket).await;
+        }
+        Ok(site.tickets.redeem(ticket).await?.map(|value| ticket::Redeemed { value, companion: None }))
+    };
+    let redeemed = redeemed.await.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a ticket could not be redeemed");
         Reason::UnavailableCache
     })?;
-    let value = value.ok_or(Reason::TicketInvalid)?;
+    let ticket::Redeemed { value, companion } = redeemed.ok_or(Reason::TicketInvalid)?;
     open.metrics.tickets.redeemed();
     let user = user(site, &value).await?;
-    Ok((user, value))
+    let token = token_facts(site.needs, companion.as_deref(), &user);
+    Ok(Redeemed { user, value, token })
+}
+
+/// What of a token matters once its socket is open. Beside a ticket of Python's there is nothing: then the password is the
+/// one that the user has now.
+fn token_facts(needs: Needs, companion: Option<&str>, user: &User) -> Option<Box<TokenFacts>> {
+    if !needs.any() {
+        return None;
+    }
+    let companion = companion.map(Companion::from_json).unwrap_or_default();
+    let leeway = i64::try_from(needs.leeway.as_secs()).unwrap_or(i64::MAX);
+    let password =
+        || companion.password_digest().unwrap_or_else(|| access_token::password_digest(user.password.expose()));
+    let facts = TokenFacts {
+        expires: companion.exp.filter(|_| needs.exp).map(|exp| exp.saturating_add(leeway)),
+        password: needs.password.then(password),
+        jti: companion.jti.filter(|_| needs.jti).map(String::into_boxed_str),
+    };
+    facts.boxed()
 }
 
 /// The user whose ticket has `value`.

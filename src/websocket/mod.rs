@@ -21,6 +21,7 @@ mod refusal;
 mod refusals;
 mod registry;
 mod relay;
+mod revocation;
 mod roll;
 pub(crate) mod route;
 pub(crate) mod scope;
@@ -33,7 +34,8 @@ pub(crate) use handshake::{AnswerBody, answer, is_upgrade};
 pub(crate) use options::{DeflateOptions, OriginPolicy, RefuseBy, WebSocketOptions};
 pub(crate) use refusals::RefusedHandshake;
 pub(crate) use registry::Registry;
-pub(crate) use roll::{ConnectedSocket, Listed, Roll};
+pub(crate) use revocation::watch;
+pub(crate) use roll::{ConnectedSocket, Listed};
 pub(crate) use route::Route;
 pub(crate) use site::{OpenSockets, WebSocketParts, WebSocketSite};
 

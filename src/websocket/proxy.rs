@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     close::CloseFrame,
-    handshake::{self, AnswerBody, Client, Counted, TakenOver},
+    handshake::{self, AnswerBody, Client, Counted, Redeemed, TakenOver},
     options::RefuseBy,
     outbox::Outbox,
     refusal::Form,
@@ -149,7 +149,7 @@ async fn admit(
     let (mut value, mut fresh) = (None, None);
     let outbox = Arc::default();
     if let Some(ticket) = ticket {
-        let (user, redeemed) = handshake::redeem(site, &client.open, ticket).await?;
+        let Redeemed { user, value: redeemed, token } = handshake::redeem(site, &client.open, ticket).await?;
         counted = counted.with_user(site, &client.open, &user.id)?;
         let socket = ConnectedSocket {
             user: user.id,
@@ -157,7 +157,7 @@ async fn admit(
             route,
             address: client.address,
             since: SystemTime::now(),
-            token: None,
+            token,
         };
         counted.enter(&client.open, socket, &outbox);
         let ticket;

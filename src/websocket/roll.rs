@@ -3,7 +3,7 @@
 //! Nothing here is touched while a socket speaks: an entry is made when its ticket was redeemed, and gone with it.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -126,15 +126,22 @@ impl Roll {
         self.number.load(Ordering::SeqCst)
     }
 
-    /// Who is connected, each user once.
-    pub(crate) fn users(&self) -> Vec<UserId> {
-        let mut users = HashSet::new();
-        self.visit(|listed| {
-            if !users.contains(&listed.connected.user) {
-                users.insert(listed.connected.user.clone());
+    /// Who is connected, with the passwords that their sockets were admitted by, where these are known.
+    pub(crate) fn users(&self) -> HashMap<UserId, Vec<[u8; 16]>> {
+        let mut users: HashMap<UserId, Vec<[u8; 16]>> = HashMap::new();
+        self.visit(|entry| {
+            let ConnectedSocket { user, token, .. } = entry.connected;
+            let password = token.as_ref().and_then(|token| token.password);
+            match users.get_mut(user) {
+                Some(passwords) => {
+                    let is_new = |password: &[u8; 16]| !passwords.contains(password);
+                    let new = password.filter(is_new);
+                    passwords.extend(new);
+                }
+                None => drop(users.insert(user.clone(), password.into_iter().collect())),
             }
         });
-        users.into_iter().collect()
+        users
     }
 
     /// The ids of the tokens that are known, each once.
@@ -154,7 +161,7 @@ impl Roll {
     pub(crate) fn list(&self, most: usize, wanted: impl Fn(&ConnectedSocket) -> bool) -> (Vec<Listed>, usize) {
         let mut numbers = Vec::new();
         self.visit(|entry| {
-            if wanted(&entry.connected) {
+            if wanted(entry.connected) {
                 numbers.push(entry.number);
             }
         });
@@ -169,11 +176,6 @@ impl Roll {
         });
         listed.sort_unstable_by_key(|listed| std::cmp::Reverse(listed.number));
         (listed, count)
-    }
-
-    /// Closes all sockets of a user with `close`. How many.
-    pub(crate) fn close_user(&self, user: &UserId, close: &CloseFrame) -> usize {
-        self.close_where(|listed| (listed.connected.user == *user).then(|| close.clone()))
     }
 
     /// Closes the sockets that `wanted` names a close for. How many.
@@ -303,7 +305,12 @@ mod tests {
     fn a_users_sockets_are_closed_and_no_others() {
         let roll = Roll::new();
         let sockets: Vec<_> = (0..40).map(|index| enter(&roll, index % 2, TokenFacts::default())).collect();
-        assert_eq!(roll.close_user(&UserId::Int(1), &CloseFrame::new(4403, "disconnected")), 20);
+        assert_eq!(
+            roll.close_where(|entered| {
+                (entered.connected.user == UserId::Int(1)).then(|| CloseFrame::new(4403, "disconnected"))
+            }),
+            20
+        );
         for (index, (_, outbox)) in sockets.iter().enumerate() {
             assert_eq!(closed(outbox), (index % 2 == 1).then_some(4403));
         }
@@ -313,9 +320,8 @@ mod tests {
     fn who_is_connected_is_listed_once_and_no_longer_than_open() {
         let roll = Roll::new();
         let first: Vec<_> = (0..30).map(|index| enter(&roll, index % 3, TokenFacts::default())).collect();
-        let mut users = roll.users();
-        users.sort_by_key(|user| format!("{user:?}"));
-        assert_eq!(users, [UserId::Int(0), UserId::Int(1), UserId::Int(2)]);
+        let users = roll.users();
+        assert!(users.len() == 3 && (0..3).all(|user| users.contains_key(&UserId::Int(user))), "{users:?}");
         let (listed, count) = roll.list(4, |connected| connected.user == UserId::Int(2));
         assert_eq!((listed.iter().map(|one| one.number).collect::<Vec<_>>(), count), (vec![29, 26, 23, 20], 10));
         drop(first);

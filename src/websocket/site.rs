@@ -27,7 +27,7 @@ use crate::{
     metrics::Metrics,
     reason::Reason,
     server::LimitOptions,
-    ticket::TicketStore,
+    ticket::{Needs, TicketStore},
     upstream::{Forwarding, ProxyOptions, Upstream, UpstreamOptions},
     user::UserStore,
 };
@@ -55,6 +55,8 @@ pub(crate) struct WebSocketParts {
     pub(crate) options: WebSocketOptions,
     pub(crate) limits: LimitOptions,
     pub(crate) tickets: Arc<dyn TicketStore>,
+    /// What of a token is kept beside its ticket, and used once its socket is open.
+    pub(crate) needs: Needs,
     pub(crate) users: Arc<dyn UserStore>,
     /// Where a path leads that no route has.
     pub(crate) upstream: Option<Arc<Upstream>>,
@@ -83,6 +85,7 @@ pub(crate) struct WebSocketSite {
     pub(super) deflate: Option<Arc<Deflate>>,
     pub(super) limits: LimitOptions,
     pub(super) tickets: Arc<dyn TicketStore>,
+    pub(super) needs: Needs,
     pub(super) users: Arc<dyn UserStore>,
     /// Under which headers a handshake is passed on.
     pub(super) forwarding: Arc<Forwarding>,
@@ -95,7 +98,7 @@ impl WebSocketSite {
     ///
     /// A sentence for each problem of each route.
     pub(crate) fn build(parts: WebSocketParts, routes: &[RouteOptions]) -> Result<Self, Vec<String>> {
-        let WebSocketParts { options, limits, tickets, users, upstream, forwarding, layer, asks } = parts;
+        let WebSocketParts { options, limits, tickets, needs, users, upstream, forwarding, layer, asks } = parts;
         let mut problems = Vec::new();
         let mut compiled = Vec::new();
         let mut targets = Vec::new();
@@ -163,6 +166,7 @@ impl WebSocketSite {
             options: Arc::new(options),
             limits,
             tickets,
+            needs,
             users,
             forwarding,
         })

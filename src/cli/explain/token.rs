@@ -25,7 +25,7 @@ use crate::{
     },
     python::{self, Value},
     settings::Settings,
-    ticket::{Ticket, TicketStore, TicketStoreError},
+    ticket::{Redeemed, Ticket, TicketStore, TicketStoreError},
     upstream::Peer,
     user::{self, UserStore},
 };
@@ -155,6 +155,14 @@ impl TicketStore for Nowhere {
     }
 
     async fn redeem(&self, _: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        Ok(None)
+    }
+
+    async fn issue_with(&self, _: Ticket, _: &Value, _: &str, _: Duration) -> Result<(), TicketStoreError> {
+        Ok(())
+    }
+
+    async fn redeem_with(&self, _: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
         Ok(None)
     }
 

@@ -61,6 +61,7 @@ impl Gate {
         options.views[0].pattern = r"^ticket/\Z".to_owned();
         options.allowed_hosts = vec!["*".to_owned()];
         let state = HttpState::new(HttpParts {
+            needs: crate::ticket::Needs::default(),
             ask_paths: crate::consumer::ask::OwnPaths::default(),
             options,
             verifier: Arc::new(Verifier::new(access_token).unwrap()),

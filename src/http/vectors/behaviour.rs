@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     http::{Middleware, Throttle, ThrottleScope},
     python::Value,
-    ticket::{Ticket, TicketStore, TicketStoreError},
+    ticket::{Redeemed, Ticket, TicketStore, TicketStoreError},
     user::{User, UserStore, UserStoreError},
 };
 
@@ -91,6 +91,21 @@ impl TicketStore for FaultyTickets {
         self.kept.redeem(ticket).await
     }
 
+    async fn issue_with(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: &str,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError> {
+        let _ = companion;
+        self.issue(ticket, value, lifetime).await
+    }
+
+    async fn redeem_with(&self, ticket: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
+        self.kept.redeem_with(ticket).await
+    }
+
     async fn ping(&self) -> Result<(), TicketStoreError> {
         if self.fault == Fault::None { Ok(()) } else { Err(TicketStoreError::Unavailable("timed out".into())) }
     }
@@ -144,6 +159,7 @@ fn project(changes: Changes) -> Project {
     });
     let tickets = Arc::new(FaultyTickets { kept: KeptTickets::default(), fault: changes.cache });
     let state = HttpState::new(HttpParts {
+        needs: crate::ticket::Needs::default(),
         ask_paths: crate::consumer::ask::OwnPaths::default(),
         upstream: None,
         forwarding: Arc::default(),

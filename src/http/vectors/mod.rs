@@ -62,6 +62,7 @@ async fn ask(case: &Json, users: &Json, secret_key: &str) -> Answered {
     let model = case["user_model"].as_str().unwrap_or("default");
     let tickets = Arc::new(KeptTickets::default());
     let state = HttpState::new(HttpParts {
+        needs: crate::ticket::Needs::default(),
         ask_paths: crate::consumer::ask::OwnPaths::default(),
         upstream: None,
         forwarding: Arc::default(),

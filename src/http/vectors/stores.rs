@@ -16,7 +16,7 @@ use crate::{
     },
     python::{self, Value},
     secret::Secret,
-    ticket::{Ticket, TicketStore, TicketStoreError},
+    ticket::{Redeemed, Ticket, TicketStore, TicketStoreError},
     user::{User, UserId, UserStore, UserStoreError},
 };
 
@@ -111,6 +111,21 @@ impl TicketStore for KeptTickets {
     }
 
     async fn redeem(&self, _: Ticket) -> Result<Option<Value>, TicketStoreError> {
+        unreachable!("the view redeems nothing")
+    }
+
+    async fn issue_with(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: &str,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError> {
+        assert!(!companion.is_empty());
+        self.issue(ticket, value, lifetime).await
+    }
+
+    async fn redeem_with(&self, _: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
         unreachable!("the view redeems nothing")
     }
 

@@ -1,5 +1,6 @@
 //! The user store against real databases, with the tables and rows that Django made.
 
+mod batch;
 mod engines;
 mod failures;
 mod fields;

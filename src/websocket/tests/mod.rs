@@ -8,6 +8,7 @@ mod handshake;
 mod keepalive;
 mod memory;
 mod proxy;
+mod revocation;
 mod slow_clients;
 mod vectors;
 
@@ -44,7 +45,7 @@ use crate::{
     http::Health,
     python::{self, Value},
     server::{LimitOptions, Server, ServerOptions, Site, Stop, Stopper},
-    ticket::{Ticket, TicketStore, TicketStoreError},
+    ticket::{Needs, Redeemed, Ticket, TicketStore, TicketStoreError},
     upstream::Upstream,
     user::{User, UserId, UserStore, UserStoreError},
 };
@@ -59,6 +60,7 @@ const LONG: Duration = Duration::from_secs(20);
 pub(crate) struct FakeTickets {
     /// `None`: a value that cannot be read, which is taken out like any other.
     pub(crate) stored: Mutex<HashMap<String, Option<Value>>>,
+    pub(crate) companions: Mutex<HashMap<String, String>>,
     pub(crate) is_down: Mutex<bool>,
 }
 
@@ -87,6 +89,23 @@ impl TicketStore for FakeTickets {
         Ok(self.stored.lock().unwrap().remove(&ticket.expose()).flatten())
     }
 
+    async fn issue_with(
+        &self,
+        ticket: Ticket,
+        value: &Value,
+        companion: &str,
+        lifetime: Duration,
+    ) -> Result<(), TicketStoreError> {
+        self.companions.lock().unwrap().insert(ticket.expose(), companion.to_owned());
+        self.issue(ticket, value, lifetime).await
+    }
+
+    async fn redeem_with(&self, ticket: Ticket) -> Result<Option<Redeemed>, TicketStoreError> {
+        let value = self.redeem(ticket).await?;
+        let companion = self.companions.lock().unwrap().remove(&ticket.expose());
+        Ok(value.map(|value| Redeemed { value, companion }))
+    }
+
     async fn ping(&self) -> Result<(), TicketStoreError> {
         Ok(())
     }
@@ -96,6 +115,9 @@ impl TicketStore for FakeTickets {
 #[derive(Default)]
 pub(crate) struct FakeUsers {
     pub(crate) rows: Mutex<Vec<(i64, &'static str, bool)>>,
+    /// Of everybody.
+    pub(crate) password: Mutex<&'static str>,
+    pub(crate) blacklist: Mutex<Vec<&'static str>>,
     pub(crate) is_down: Mutex<bool>,
 }
 
@@ -115,7 +137,7 @@ impl UserStore for FakeUsers {
             id: UserId::Int(id),
             username: Some(username.to_owned()),
             is_active,
-            password: crate::Secret::default(),
+            password: crate::Secret::new(*self.password.lock().unwrap()),
             fields: Box::default(),
         }))
     }
@@ -124,8 +146,8 @@ impl UserStore for FakeUsers {
         Ok(None)
     }
 
-    async fn is_blacklisted(&self, _: &str) -> Result<bool, UserStoreError> {
-        Ok(false)
+    async fn is_blacklisted(&self, jti: &str) -> Result<bool, UserStoreError> {
+        Ok(self.blacklist.lock().unwrap().contains(&jti))
     }
 
     async fn ping(&self) -> Result<(), UserStoreError> {
@@ -163,6 +185,7 @@ pub(crate) struct Setup {
     pub(crate) users: Arc<FakeUsers>,
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
+    pub(crate) needs: Needs,
 }
 
 impl Setup {
@@ -183,6 +206,7 @@ impl Setup {
             users: Arc::new(users),
             upstream: None,
             layer: None,
+            needs: Needs::default(),
         }
     }
 
@@ -191,6 +215,7 @@ impl Setup {
         let users: Arc<dyn UserStore> = self.users.clone();
         let health = Health::new(Arc::clone(&users), Arc::clone(&tickets), None, None);
         let parts = WebSocketParts {
+            needs: self.needs,
             options: self.websocket.clone(),
             limits: self.limits.clone(),
             tickets,

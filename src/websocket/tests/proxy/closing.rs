@@ -161,3 +161,19 @@ async fn a_server_that_stops_waits_for_the_end_of_a_frame() {
     drop((client, consumer));
     timeout(LONG, server.task).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_user_who_is_gone_is_told_so_and_django_too() {
+    let (server, django) = beside(|setup| setup.websocket.user_check_interval = Some(Duration::from_millis(500))).await;
+    let (mut public, mut public_consumer) = opened(&server, &django, "/ws/public/").await;
+    let (mut client, mut consumer) = opened(&server, &django, "/ws/ticket/").await;
+    assert_eq!(server.open.roll.count(), 1, "who is behind the other is Django's affair");
+    server.setup.users.rows.lock().unwrap().clear();
+    assert_eq!(client.see().await, Seen::close(4403, "user_not_found"));
+    let sent = close(4403, "user_not_found");
+    let mut received = vec![0; sent.len()];
+    consumer.0.read_exact(&mut received).await.unwrap();
+    assert_eq!((received[0], received.len()), (0x88, sent.len()));
+    public.send(&text("still here")).await;
+    assert_eq!(public_consumer.see().await, Seen::text("still here"));
+}
