@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::check::Level;
 use crate::settings::{Cancellation, DjangoTarget, Sources};
@@ -34,6 +34,12 @@ pub(super) enum Command {
     ExplainToken(ExplainTokenArguments),
     /// Say what would be decided about a handshake, step by step, and why.
     ExplainHandshake(ExplainHandshakeArguments),
+    /// Ask a running sluicegate whether it is ready: for a container's health check.
+    Healthcheck(HealthcheckArguments),
+    /// Print a script that completes sluicegate's commands and flags in a shell.
+    Completions(CompletionsArguments),
+    /// Print a manual page.
+    Man(ManArguments),
 }
 
 /// A WebSocket server for Django Channels projects, with consumers of its own beside those of the settings.
@@ -140,6 +146,37 @@ impl std::fmt::Debug for ExplainHandshakeArguments {
     }
 }
 
+#[derive(Args, Debug)]
+pub(super) struct HealthcheckArguments {
+    /// What to ask; an address of all interfaces stands for this machine's own [default: /readyz on the address that the
+    /// environment's `SLUICEGATE_ADMIN_BIND` or `SLUICEGATE_BIND` names, else on 127.0.0.1:8001].
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    pub(super) url: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CompletionsArguments {
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Fish,
+    Zsh,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ManArguments {
+    /// The command whose page it is; without it the page of sluicegate itself.
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: Option<String>,
+    /// Write all pages to this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(super) dir: Option<PathBuf>,
+}
+
 /// Where the settings come from; the environment's `SLUICEGATE_<FLAG>` says the same.
 #[derive(Args, Debug)]
 pub(super) struct ProjectArguments {
@@ -181,13 +218,13 @@ pub(super) struct ProjectArguments {
     allow_local: bool,
     /// A Unix socket: a process that is started with the same one takes over the listening socket from this one, which
     /// then drains, so that a deploy refuses nobody.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     handover: Option<String>,
     /// Serve TLS with this certificate chain (PEM).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     tls_certificate: Option<String>,
     /// The certificate's key (PEM).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     tls_key: Option<String>,
     /// Address and port for those who run it: metrics, health, and a page that shows what goes on [default: none].
     #[arg(long, value_name = "ADDR:PORT")]

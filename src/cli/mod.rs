@@ -2,9 +2,12 @@
 
 mod args;
 mod check;
+mod completions;
 mod demo;
 mod explain;
+mod healthcheck;
 mod logging;
+mod man;
 mod run;
 mod serve;
 mod settings;
@@ -39,6 +42,9 @@ pub fn main() -> ExitCode {
         Command::Ticket(arguments) => ticket::run(&arguments),
         Command::ExplainToken(arguments) => explain::token(&arguments),
         Command::ExplainHandshake(arguments) => explain::handshake(&arguments),
+        Command::Healthcheck(arguments) => healthcheck::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     };
     ExitCode::from(code)
 }

@@ -1,8 +1,10 @@
 //! What commands have in common.
 
+use std::io::{self, Write};
+
 use tokio::runtime::Runtime;
 
-use super::{FAILED, UNUSABLE};
+use super::{DONE, FAILED, UNUSABLE};
 use crate::settings::Problems;
 
 /// The runtime, with the one crypto provider installed: two of them panic at the first TLS connection.
@@ -23,4 +25,17 @@ pub(super) fn runtime() -> Result<Runtime, u8> {
 pub(super) fn print_problems(problems: &Problems) -> u8 {
     eprintln!("{problems}");
     UNUSABLE
+}
+
+/// Prints to standard output; the exit code. A reader that stops early, such as `head`, is no failure to speak of.
+pub(super) fn print(text: &[u8]) -> u8 {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Ok(()) => DONE,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
+        Err(error) => {
+            eprintln!("sluicegate: standard output: {error}");
+            FAILED
+        }
+    }
 }

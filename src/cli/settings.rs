@@ -1,37 +1,22 @@
 //! `sluicegate settings`.
 
-use std::io::{self, Write};
-
-use super::{DONE, FAILED, UNUSABLE, args::SettingsArguments, logging};
+use super::{DONE, UNUSABLE, args::SettingsArguments, logging, run::print};
 use crate::settings::{Report, SCRIPT, render, starter};
 
 pub(super) fn run(arguments: &SettingsArguments) -> u8 {
     if arguments.script {
-        return print(SCRIPT);
+        return print(SCRIPT.as_bytes());
     }
     logging::start_quiet();
     let report = Report::read(&arguments.project.sources());
     if arguments.routes {
         // What is found is worth showing even where the settings are not good yet: the file is often what is missing.
-        return print(&starter(&report));
+        return print(starter(&report).as_bytes());
     }
-    let code = print(&render(&report));
+    let code = print(render(&report).as_bytes());
     if code == DONE && !report.problems.is_empty() {
         eprintln!("{}", report.problems);
         return UNUSABLE;
     }
     code
-}
-
-/// A reader that stops early, such as `head`, is no failure to speak of.
-fn print(text: &str) -> u8 {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => DONE,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
-        Err(error) => {
-            eprintln!("sluicegate: standard output: {error}");
-            FAILED
-        }
-    }
 }
