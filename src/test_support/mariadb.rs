@@ -128,7 +128,7 @@ impl MariaDb {
 
     /// Stops the server where it stands; connections stay open.
     pub(crate) fn pause(&self) {
-        self.process.signal("STOP");
+        self.process.pause();
     }
 
     /// Undoes [`pause`](Self::pause).

@@ -119,7 +119,7 @@ impl Postgres {
 
     /// Stops every process of the server where it stands; connections stay open.
     pub(crate) fn pause(&self) {
-        self.process.signal("STOP");
+        self.process.pause();
     }
 
     /// Undoes [`pause`](Self::pause).

@@ -66,6 +66,18 @@ impl Process {
         Self { pid: line.trim().parse().unwrap(), guard }
     }
 
+    /// Stops the server where it stands, and waits until it does: another thread may go on for a moment after the signal was
+    /// sent, and answer.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid)).unwrap_or_default();
+        for pid in [self.pid.to_string().as_str()].into_iter().chain(children.split_whitespace()) {
+            while !is_stopped(pid) {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+    }
+
     /// Sends a signal such as `STOP`, `CONT`, `TERM` or `KILL` to the server and to the processes that it started.
     pub(crate) fn signal(&self, signal: &str) {
         // The parent first, so that it starts no more.
@@ -89,6 +101,16 @@ impl Process {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
+}
+
+/// Whether every thread of the process has stopped, or is gone.
+fn is_stopped(pid: &str) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which is in parentheses and may hold any character.
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['T', 't', 'Z', 'X']))
+    })
 }
 
 impl Drop for Process {
