@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     access_token::{KeyError, Verifier},
+    admission::Gates,
     cache::throttle::{self, InProcessThrottleStore, ThrottleStore},
     channel_layer::{ChannelLayer, ChannelLayerOptions},
     consumer::{
@@ -72,6 +73,8 @@ pub(crate) struct Parts {
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
     /// Where sockets are served, and their ends told.
     pub(crate) farewells: Option<Arc<Farewells>>,
+    /// Where handshakes and requests for tickets wait for their turn.
+    pub(crate) gates: Arc<Gates>,
 }
 
 /// Opens the database and the cache and parses the keys. `refused_login` is told when a login is refused later on.
@@ -93,6 +96,7 @@ pub(crate) async fn open_parts(
             verifier,
             layer: None,
             farewells: None,
+            gates: Arc::default(),
         });
     };
     let mut users = user::open(user, database).await?;
@@ -103,7 +107,7 @@ pub(crate) async fn open_parts(
         users = Arc::new(WatchedUsers::new(users, Arc::clone(refused_login)));
         tickets = Arc::new(WatchedTickets::new(tickets, Arc::clone(refused_login)));
     }
-    Ok(Parts { users, tickets, throttles, verifier, layer: None, farewells: None })
+    Ok(Parts { users, tickets, throttles, verifier, layer: None, farewells: None, gates: Arc::default() })
 }
 
 impl Parts {
@@ -125,6 +129,7 @@ impl Parts {
             register: register.clone(),
             farewells: self.farewells.unwrap_or_default(),
         };
+        let admission = settings.server.limits.admission.clone();
         let parts = WebSocketParts {
             options: settings.websocket,
             limits: settings.server.limits,
@@ -134,6 +139,7 @@ impl Parts {
             forwarding: Arc::clone(&forwarding),
             asks: Asks::new(&settings.ask, settings.http.secure_proxy_ssl_header.as_ref(), asked),
             layer: self.layer.clone(),
+            gates: Arc::clone(&self.gates),
         };
         let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;
         let layer = self.layer.clone();
@@ -147,11 +153,13 @@ impl Parts {
             ask_paths,
             layer: self.layer,
             forwarding,
+            gate: Arc::clone(&self.gates.tickets),
             health_path_prefix: settings.server.health_path_prefix,
         })?;
         if let Some(register) = register {
             register.take_part();
         }
+        self.gates.set(&admission);
         Ok(Site { health: http.health(), http: router(http), websocket: Arc::new(websocket), layer })
     }
 }

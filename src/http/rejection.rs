@@ -5,10 +5,7 @@
 use http::{HeaderName, StatusCode, header};
 
 use super::language::Words;
-use crate::{access_token::Refusal, python::Value, reason::Reason};
-
-/// Seconds that a client should wait when a part of ours does not answer.
-const RETRY_AFTER: u64 = 5;
+use crate::{access_token::Refusal, admission::RetryAfter, python::Value, reason::Reason};
 
 /// Why there is no ticket.
 #[derive(Debug)]
@@ -31,6 +28,8 @@ pub(super) enum Rejection {
     Throttled { wait: Option<f64> },
     /// The cache or the database did not answer, where Django answers with 500.
     Unavailable(Reason),
+    /// The line before the view is full, or the turn did not come in time.
+    Overloaded(RetryAfter),
     /// The key set of `JWK_URL` cannot be had, where Django answers with 401 or 500.
     KeysUnavailable,
     /// What Django answers with 500 whatever the client sends, such as two users with one id.
@@ -74,11 +73,17 @@ impl Rejection {
             Self::Throttled { wait } => throttled(*wait, words),
             // The reason's own sentence is for a handshake, whose ticket is gone.
             Self::Unavailable(reason @ Reason::UnavailableDatabase) => {
-                unavailable("The database does not answer. Try again later.", reason.code())
+                unavailable("The database does not answer. Try again later.", reason.code(), RetryAfter::usual())
             }
-            Self::Unavailable(reason) => unavailable(reason.detail(), reason.code()),
+            Self::Unavailable(reason) => unavailable(reason.detail(), reason.code(), RetryAfter::usual()),
+            Self::Overloaded(retry_after) => unavailable(
+                "More tickets are asked for than can be issued. Try again later.",
+                Reason::Overloaded.code(),
+                *retry_after,
+            ),
             Self::KeysUnavailable => {
-                unavailable("The keys that check tokens cannot be fetched. Try again later.", "unavailable_keys")
+                let text = "The keys that check tokens cannot be fetched. Try again later.";
+                unavailable(text, "unavailable_keys", RetryAfter::usual())
             }
             Self::TooManyFields => Reply::Page(StatusCode::BAD_REQUEST),
             Self::ServerError => Reply::Page(StatusCode::INTERNAL_SERVER_ERROR),
@@ -106,12 +111,12 @@ fn throttled(wait: Option<f64>, words: Words<'_>) -> Reply {
     }
 }
 
-fn unavailable(text: &str, code: &str) -> Reply {
+fn unavailable(text: &str, code: &str, retry_after: RetryAfter) -> Reply {
     let entry = |key: &str, text: &str| (key.to_owned(), Value::Str(text.to_owned()));
     Reply::Json {
         status: StatusCode::SERVICE_UNAVAILABLE,
         data: Value::Dict(vec![entry("detail", text), entry("code", code)]),
-        header: Some((header::RETRY_AFTER, RETRY_AFTER.to_string())),
+        header: Some((header::RETRY_AFTER, retry_after.to_string())),
     }
 }
 
@@ -159,7 +164,8 @@ mod tests {
     fn a_part_that_does_not_answer_is_named_with_a_time_to_try_again() {
         let (status, text, header) = reply(&Rejection::Unavailable(Reason::UnavailableCache), None);
         assert_eq!((status, text.as_str()), (503, "The cache does not answer. Try again later."));
-        assert_eq!(header.as_deref(), Some("retry-after: 5"));
+        let seconds = header.unwrap().strip_prefix("retry-after: ").unwrap().parse::<u64>().unwrap();
+        assert!((1..=9).contains(&seconds), "{seconds}");
         let (status, text, _) = reply(&Rejection::Unavailable(Reason::UnavailableDatabase), None);
         assert_eq!((status, text.as_str()), (503, "The database does not answer. Try again later."));
     }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     access_token::Verifier,
+    admission::Gate,
     cache::throttle::ThrottleStore,
     channel_layer::ChannelLayer,
     consumer::ask::OwnPaths,
@@ -33,6 +34,8 @@ pub(crate) struct HttpParts {
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
     /// Under which headers.
     pub(crate) forwarding: Arc<Forwarding>,
+    /// Where requests for tickets wait for their turn.
+    pub(crate) gate: Arc<Gate>,
     /// `[health] path_prefix`.
     pub(crate) health_path_prefix: String,
 }
@@ -52,6 +55,7 @@ pub(crate) struct HttpState {
     pub(super) upstream: Option<Arc<Upstream>>,
     pub(super) ask_paths: OwnPaths,
     pub(super) forwarding: Arc<Forwarding>,
+    pub(super) gate: Arc<Gate>,
     pub(super) health: Arc<Health>,
     pub(super) health_path_prefix: String,
 }
@@ -88,6 +92,7 @@ impl HttpState {
             upstream: parts.upstream,
             ask_paths: parts.ask_paths,
             forwarding: parts.forwarding,
+            gate: parts.gate,
         })
     }
 }

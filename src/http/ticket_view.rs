@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     access_token::Refusal,
+    admission::{NotLetIn, RetryAfter},
     python::{
         Value,
         json::{JsonStyle, dumps_with},
@@ -73,7 +74,8 @@ impl HttpState {
         answer
     }
 
-    /// Matches `APIView.initial` and the choice of the handler: who asks is checked before how.
+    /// Matches `APIView.initial` and the choice of the handler: who asks is checked before how. Nothing is done before it
+    /// is the request's turn.
     async fn dispatch(
         &self,
         view: &TicketView,
@@ -81,6 +83,10 @@ impl HttpState {
         context: &mut Context,
         now: SystemTime,
     ) -> Result<Value, Rejection> {
+        let _permit = self.gate.enter(request.client).await.map_err(|refused| match refused {
+            NotLetIn::Overloaded => Rejection::Overloaded(RetryAfter::once_over(self.gate.drained_in())),
+            NotLetIn::Draining => Rejection::Unavailable(Reason::Draining),
+        })?;
         let user = self.authenticate(view, request, context, now).await?;
         self.check_throttles(view, &user, now).await?;
         let allowed = view.allowed_methods.split(',').any(|method| method.trim() == request.method);

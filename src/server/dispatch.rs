@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{HttpService, Site, client_address::client_address};
 use crate::{
-    upstream::Peer,
+    upstream::{ClientAddress, Peer},
     websocket::{self, AnswerBody, OpenSockets},
 };
 
@@ -65,11 +65,12 @@ where
     let site = Arc::clone(&shared.site.borrow());
     let websocket = &site.websocket;
     request.extensions_mut().insert(Peer::new(connection.peer.ip(), connection.local));
+    let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
     if websocket::is_upgrade(request.headers()) {
-        let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
         let answer = websocket::answer(Arc::clone(websocket), shared.open, client, connection.permit, request);
         return answer.await.map(Either::Right);
     }
+    request.extensions_mut().insert(ClientAddress(client));
     let mut http = site.http.clone();
     let Ok(()) = poll_fn(|context| http.poll_ready(context)).await;
     let Ok(response) = http.call(request).await;

@@ -32,7 +32,7 @@ use crate::{
 };
 use dispatch::{ClientConnection, dispatch};
 
-pub(crate) use options::{AdmissionOptions, LimitOptions, Rate, ServerOptions, TlsOptions};
+pub(crate) use options::{LimitOptions, ServerOptions, TlsOptions};
 pub(crate) use patient_stream::PatientStream;
 
 /// Headers of one request: uvicorn counts only their bytes, as `header_bytes` does; hyper needs a number.

@@ -62,6 +62,7 @@ impl Gate {
         options.allowed_hosts = vec!["*".to_owned()];
         let state = HttpState::new(HttpParts {
             ask_paths: crate::consumer::ask::OwnPaths::default(),
+            gate: crate::admission::Gates::default().tickets,
             options,
             verifier: Arc::new(Verifier::new(access_token).unwrap()),
             users: setup.users.clone(),
