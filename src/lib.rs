@@ -14,6 +14,7 @@
 //! networks.rs    networks of addresses: whom to trust
 //! metrics/       what is counted, and the page that Prometheus reads
 //! admin/         the address for those who run the server
+//! admission/     whose turn it is, where more come than can be let in at once
 //! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
 //! server/        accept loop on hyper: time-outs, sizes, limits; the upgrade
 //! http/          the ticket view, rejections, negotiation, headers, CORS, health; what Django answers behind us
@@ -46,6 +47,7 @@
 
 mod access_token;
 mod admin;
+mod admission;
 mod app;
 mod cache;
 mod causes;

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    admission::Gates,
     causes::with_causes,
     channel_layer::{
         self, Channel, ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, GroupSizes, InvalidOptions,
@@ -44,6 +45,8 @@ pub(crate) struct Layers {
     metrics: Arc<Metrics>,
     /// The ends of sockets that views are told of. What they answer goes to a layer.
     pub(super) farewells: Arc<Farewells>,
+    /// Who waits for a turn goes on waiting when settings are read again.
+    pub(super) gates: Arc<Gates>,
 }
 
 struct Opened {

@@ -185,7 +185,8 @@ async fn open_site(
 ) -> Result<HttpSite, OpenSiteError> {
     let parts = open_parts(&settings, Some(refused_login)).await?.measured(metrics);
     let layer = layers.of(&settings).await?;
-    Parts { layer, farewells: Some(Arc::clone(&layers.farewells)), ..parts }.into_site(settings)
+    let (farewells, gates) = (Some(Arc::clone(&layers.farewells)), Arc::clone(&layers.gates));
+    Parts { layer, farewells, gates, ..parts }.into_site(settings)
 }
 
 /// Swaps the settings of a running server. Open sockets keep those that they were admitted by.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     access_token::{KeyError, Verifier},
+    admission::Gates,
     cache::throttle::{self, InProcessThrottleStore, ThrottleStore},
     channel_layer::{ChannelLayer, ChannelLayerOptions},
     consumer::{
@@ -76,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) farewells: Option<Arc<Farewells>>,
     /// What counts how the parts do.
     pub(crate) metrics: Arc<Metrics>,
+    /// Where handshakes and requests for tickets wait for their turn.
+    pub(crate) gates: Arc<Gates>,
 }
 
 /// Opens the database and the cache and parses the keys. `refused_login` is told when a login is refused later on.
@@ -99,7 +102,8 @@ pub(crate) async fn open_parts(
         users = Arc::new(WatchedUsers::new(users, Arc::clone(refused_login)));
         tickets = Arc::new(WatchedTickets::new(tickets, Arc::clone(refused_login)));
     }
-    Ok(Parts { users, tickets, throttles, verifier, layer: None, farewells: None, metrics: Arc::default() })
+    let gates = Arc::default();
+    Ok(Parts { users, tickets, throttles, verifier, layer: None, farewells: None, metrics: Arc::default(), gates })
 }
 
 impl Parts {
@@ -114,6 +118,7 @@ impl Parts {
             layer: None,
             farewells: None,
             metrics: Arc::default(),
+            gates: Arc::default(),
         }
     }
 
@@ -157,6 +162,7 @@ impl Parts {
             register: register.clone(),
             farewells: self.farewells.unwrap_or_default(),
         };
+        let admission = settings.server.limits.admission.clone();
         let parts = WebSocketParts {
             needs,
             options: settings.websocket,
@@ -167,6 +173,7 @@ impl Parts {
             forwarding: Arc::clone(&forwarding),
             asks: Asks::new(&settings.ask, settings.http.secure_proxy_ssl_header.as_ref(), asked),
             layer: self.layer.clone(),
+            gates: Arc::clone(&self.gates),
         };
         let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;
         let layer = self.layer.clone();
@@ -181,12 +188,14 @@ impl Parts {
             ask_paths,
             layer: self.layer,
             forwarding,
+            gate: Arc::clone(&self.gates.tickets),
             health_path_prefix: settings.server.health_path_prefix,
             metrics: self.metrics,
         })?;
         if let Some(register) = register {
             register.take_part();
         }
+        self.gates.set(&admission);
         Ok(Site { health: http.health(), http: router(http), websocket: Arc::new(websocket), layer })
     }
 }

@@ -9,6 +9,7 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     access_token::{AccessTokenOptions, Verifier},
+    admission::Gates,
     app::HttpSite,
     cache::throttle::InProcessThrottleStore,
     channel_layer::{self, ChannelLayerOptions, LayerBackend},
@@ -36,6 +37,7 @@ pub(crate) async fn build(
     let websocket = WebSocketOptions { refuse: RefuseBy::Close, ..WebSocketOptions::default() };
     let in_process = ChannelLayerOptions { backend: LayerBackend::InMemory, ..ChannelLayerOptions::default() };
     let layer = channel_layer::open(&in_process)?;
+    let gates = Arc::new(Gates::new(&limits.admission));
     let parts = WebSocketParts {
         needs: crate::ticket::Needs::default(),
         options: websocket,
@@ -45,6 +47,7 @@ pub(crate) async fn build(
         upstream: None,
         forwarding: Arc::default(),
         layer: Some(Arc::clone(&layer)),
+        gates: Arc::clone(&gates),
         asks: Arc::default(),
     };
     let websocket = WebSocketSite::build(parts, &[route::chat()]).map_err(|problems| problems.join("\n"))?;
@@ -59,6 +62,7 @@ pub(crate) async fn build(
     let http = HttpState::new(HttpParts {
         needs: crate::ticket::Needs::default(),
         ask_paths: crate::consumer::ask::OwnPaths::default(),
+        gate: Arc::clone(&gates.tickets),
         upstream: None,
         forwarding: Arc::default(),
         options,

@@ -6,14 +6,12 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use crate::{
+    admission::RetryAfter,
     causes::with_causes,
     reason::Reason,
     trace::Trace,
     upstream::{Forwarding, PassError, Upstream},
 };
-
-/// Seconds that a client should wait.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// Passes `request` on, and its answer back, both as they come.
 pub(super) async fn pass_on(upstream: &Upstream, forwarding: &Forwarding, request: Request) -> Response {
@@ -53,7 +51,7 @@ fn refusal(error: &PassError, trace: Option<Trace>) -> Response {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        headers.insert(header::RETRY_AFTER, RetryAfter::usual().into());
     }
     response
 }

@@ -5,10 +5,7 @@
 use http::{HeaderName, StatusCode, header};
 
 use super::language::Words;
-use crate::{access_token::Refusal, python::Value, reason::Reason};
-
-/// Seconds that a client should wait when a part of ours does not answer.
-const RETRY_AFTER: u64 = 5;
+use crate::{access_token::Refusal, admission::RetryAfter, python::Value, reason::Reason};
 
 /// Why there is no ticket.
 #[derive(Debug)]
@@ -31,6 +28,8 @@ pub(super) enum Rejection {
     Throttled { wait: Option<f64> },
     /// The cache or the database did not answer, where Django answers with 500.
     Unavailable { reason: Reason, error: String },
+    /// The line before the view is full, the turn did not come in time, or the process is shutting down.
+    NotLetIn { reason: Reason, retry_after: RetryAfter },
     /// The key set of `JWK_URL` cannot be had, where Django answers with 401 or 500.
     KeysUnavailable { error: String },
     /// What Django answers with 500 whatever the client sends, such as two users with one id.
@@ -74,11 +73,17 @@ impl Rejection {
             Self::Throttled { wait } => throttled(*wait, words),
             // The reason's own sentence is for a handshake, whose ticket is gone.
             Self::Unavailable { reason: reason @ Reason::UnavailableDatabase, .. } => {
-                unavailable("The database does not answer. Try again later.", reason.code())
+                unavailable("The database does not answer. Try again later.", reason.code(), RetryAfter::usual())
             }
-            Self::Unavailable { reason, .. } => unavailable(reason.detail(), reason.code()),
+            Self::Unavailable { reason, .. } => unavailable(reason.detail(), reason.code(), RetryAfter::usual()),
+            Self::NotLetIn { reason: reason @ Reason::Overloaded, retry_after } => {
+                let text = "More tickets are asked for than can be issued. Try again later.";
+                unavailable(text, reason.code(), *retry_after)
+            }
+            Self::NotLetIn { reason, retry_after } => unavailable(reason.detail(), reason.code(), *retry_after),
             Self::KeysUnavailable { .. } => {
-                unavailable("The keys that check tokens cannot be fetched. Try again later.", self.code())
+                let text = "The keys that check tokens cannot be fetched. Try again later.";
+                unavailable(text, self.code(), RetryAfter::usual())
             }
             Self::TooManyFields => Reply::Page(StatusCode::BAD_REQUEST),
             Self::ServerError { .. } => Reply::Page(StatusCode::INTERNAL_SERVER_ERROR),
@@ -98,7 +103,7 @@ impl Rejection {
             Self::TooManyFields => "too_many_fields",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::Throttled { .. } => "throttled",
-            Self::Unavailable { reason, .. } => reason.code(),
+            Self::Unavailable { reason, .. } | Self::NotLetIn { reason, .. } => reason.code(),
             Self::KeysUnavailable { .. } => "unavailable_keys",
             Self::ServerError { .. } => "error",
         }
@@ -135,12 +140,12 @@ fn throttled(wait: Option<f64>, words: Words<'_>) -> Reply {
     }
 }
 
-fn unavailable(text: &str, code: &str) -> Reply {
+fn unavailable(text: &str, code: &str, retry_after: RetryAfter) -> Reply {
     let entry = |key: &str, text: &str| (key.to_owned(), Value::Str(text.to_owned()));
     Reply::Json {
         status: StatusCode::SERVICE_UNAVAILABLE,
         data: Value::Dict(vec![entry("detail", text), entry("code", code)]),
-        header: Some((header::RETRY_AFTER, RETRY_AFTER.to_string())),
+        header: Some((header::RETRY_AFTER, retry_after.to_string())),
     }
 }
 
@@ -189,7 +194,8 @@ mod tests {
         let unavailable = |reason| Rejection::Unavailable { reason, error: "down".to_owned() };
         let (status, text, header) = reply(&unavailable(Reason::UnavailableCache), None);
         assert_eq!((status, text.as_str()), (503, "The cache does not answer. Try again later."));
-        assert_eq!(header.as_deref(), Some("retry-after: 5"));
+        let seconds = header.unwrap().strip_prefix("retry-after: ").unwrap().parse::<u64>().unwrap();
+        assert!((1..=9).contains(&seconds), "{seconds}");
         let (status, text, _) = reply(&unavailable(Reason::UnavailableDatabase), None);
         assert_eq!((status, text.as_str()), (503, "The database does not answer. Try again later."));
     }

@@ -1,11 +1,15 @@
 //! A request as Django's ASGI handler reads it (Django 5.2, core/handlers/asgi.py, `ASGIRequest`).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use http::{HeaderMap, HeaderName, request::Parts};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{python::unquote, trace::Trace, upstream::Peer};
+use crate::{
+    python::unquote,
+    trace::Trace,
+    upstream::{ClientAddress, Peer},
+};
 
 /// `escape_uri_path`: what Python's `quote(path, safe="/:@&+$,-_.!~*'()")` escapes.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -39,6 +43,8 @@ pub(super) struct DjangoRequest {
     pub(super) query: String,
     headers: HeaderMap,
     pub(super) peer: Peer,
+    /// Who asks, where trusted proxies stand between.
+    pub(super) client: IpAddr,
     /// `is_secure()`: TLS ends at a proxy, so nothing but its header makes a request secure.
     pub(super) secure: bool,
     /// Its place in a trace; always there where a server is.
@@ -48,12 +54,14 @@ pub(super) struct DjangoRequest {
 impl DjangoRequest {
     /// Reads a request's head. `proxy_ssl_header` is `SECURE_PROXY_SSL_HEADER`.
     pub(super) fn new(parts: Parts, proxy_ssl_header: Option<&(String, String)>) -> Self {
+        let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
         let mut request = Self {
             method: parts.method.as_str().to_ascii_uppercase(),
             path: unquote(parts.uri.path()).into_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
-            peer: parts.extensions.get::<Peer>().copied().unwrap_or_default(),
+            client: parts.extensions.get::<ClientAddress>().map_or(peer.remote, |client| client.0),
+            peer,
             trace: parts.extensions.get::<Trace>().copied(),
             // The connection's own scheme, whatever an absolute target claims: as uvicorn's `scope["scheme"]`.
             secure: false,

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     access_token::Verifier,
+    admission::Gate,
     cache::throttle::ThrottleStore,
     channel_layer::ChannelLayer,
     consumer::ask::OwnPaths,
@@ -36,6 +37,8 @@ pub(crate) struct HttpParts {
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
     /// Under which headers.
     pub(crate) forwarding: Arc<Forwarding>,
+    /// Where requests for tickets wait for their turn.
+    pub(crate) gate: Arc<Gate>,
     /// `[health] path_prefix`.
     pub(crate) health_path_prefix: String,
     pub(crate) metrics: Arc<Metrics>,
@@ -57,6 +60,7 @@ pub(crate) struct HttpState {
     pub(super) upstream: Option<Arc<Upstream>>,
     pub(super) ask_paths: OwnPaths,
     pub(super) forwarding: Arc<Forwarding>,
+    pub(super) gate: Arc<Gate>,
     pub(super) health: Arc<Health>,
     pub(super) health_path_prefix: String,
     pub(super) metrics: Arc<Metrics>,
@@ -96,6 +100,7 @@ impl HttpState {
             ask_paths: parts.ask_paths,
             forwarding: parts.forwarding,
             metrics: parts.metrics,
+            gate: parts.gate,
         })
     }
 }

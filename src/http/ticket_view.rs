@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     access_token::Refusal,
+    admission::{NotLetIn, RetryAfter},
     causes::with_causes,
     python::{
         Value,
@@ -77,7 +78,7 @@ impl HttpState {
 
     /// Says that there is no ticket, and why: once, here.
     fn refused(&self, rejection: &Rejection, request: &DjangoRequest) {
-        let (reason, address) = (rejection.code(), request.peer.remote);
+        let (reason, address) = (rejection.code(), request.client);
         self.metrics.tickets.refused(reason);
         let trace_id = request.trace.map(tracing::field::display);
         if let Some(error) = rejection.error() {
@@ -87,7 +88,8 @@ impl HttpState {
         }
     }
 
-    /// Matches `APIView.initial` and the choice of the handler: who asks is checked before how.
+    /// Matches `APIView.initial` and the choice of the handler: who asks is checked before how. Nothing is done before it
+    /// is the request's turn.
     async fn dispatch(
         &self,
         view: &TicketView,
@@ -95,6 +97,13 @@ impl HttpState {
         context: &mut Context,
         now: SystemTime,
     ) -> Result<Value, Rejection> {
+        let _permit = self.gate.enter(request.client).await.map_err(|refused| {
+            let retry_after = match refused {
+                NotLetIn::Overloaded => RetryAfter::once_over(self.gate.drained_in()),
+                NotLetIn::Draining => RetryAfter::usual(),
+            };
+            Rejection::NotLetIn { reason: refused.into(), retry_after }
+        })?;
         let user = self.authenticate(view, request, context, now).await?;
         self.check_throttles(view, &user, now).await?;
         let allowed = view.allowed_methods.split(',').any(|method| method.trim() == request.method);

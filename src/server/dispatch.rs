@@ -16,7 +16,7 @@ use crate::{
     http::Draining,
     metrics::Handler,
     trace::Trace,
-    upstream::Peer,
+    upstream::{ClientAddress, Peer},
     websocket::{self, AnswerBody, OpenSockets},
 };
 
@@ -69,16 +69,17 @@ where
     let site = Arc::clone(&shared.site.borrow());
     let websocket = &site.websocket;
     request.extensions_mut().insert(Peer::new(connection.peer.ip(), connection.local));
+    let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
     let trace = Trace::of(request.headers());
     request.extensions_mut().insert(trace);
     if shared.open.is_draining() {
         request.extensions_mut().insert(Draining);
     }
     if websocket::is_upgrade(request.headers()) {
-        let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
         let answer = websocket::answer(Arc::clone(websocket), shared.open, client, connection.permit, request);
         return answer.await.map(Either::Right);
     }
+    request.extensions_mut().insert(ClientAddress(client));
     let mut http = site.http.clone();
     let Ok(()) = poll_fn(|context| http.poll_ready(context)).await;
     let Ok(response) = http.call(request).await;

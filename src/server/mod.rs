@@ -44,7 +44,7 @@ use crate::{
 use dispatch::{ClientConnection, dispatch};
 use drain::Connections;
 
-pub(crate) use options::{AdmissionOptions, LimitOptions, Rate, ServerOptions, TlsOptions};
+pub(crate) use options::{LimitOptions, ServerOptions, TlsOptions};
 pub(crate) use patient_stream::PatientStream;
 pub(crate) use stop::{Stop, Stopper};
 

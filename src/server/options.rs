@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use crate::admission::AdmissionOptions;
+
 /// Where to listen, and against what to hold out.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerOptions {
@@ -77,43 +79,4 @@ impl Default for LimitOptions {
             trusted_proxies: None,
         }
     }
-}
-
-/// How many handshakes and ticket requests are worked on, and what becomes of the others.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct AdmissionOptions {
-    /// `handshakes_per_second` and `handshakes_burst`. Default: unlimited.
-    pub(crate) handshakes: Option<Rate>,
-    /// `tickets_per_second` and `tickets_burst`. Default: unlimited.
-    pub(crate) tickets: Option<Rate>,
-    /// `at_once`: how many are worked on at the same time. Default: 64.
-    pub(crate) at_once: usize,
-    /// `waiting`: how many may wait for their turn. Default: 10,000.
-    pub(crate) waiting: usize,
-    /// `wait`: how long each may wait. Default: 10 s.
-    pub(crate) wait: Duration,
-    /// `share_users`: `connections_per_user` counts over all sluicegates on the cache's Redis. Default: true.
-    pub(crate) share_users: bool,
-}
-
-impl Default for AdmissionOptions {
-    fn default() -> Self {
-        Self {
-            handshakes: None,
-            tickets: None,
-            at_once: 64,
-            waiting: 10_000,
-            wait: Duration::from_secs(10),
-            share_users: true,
-        }
-    }
-}
-
-/// A token bucket.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Rate {
-    /// How many a second, in the long run.
-    pub(crate) per_second: f64,
-    /// How many at once after a quiet time.
-    pub(crate) burst: f64,
 }

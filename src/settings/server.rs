@@ -7,7 +7,10 @@ use super::{
     problem::{Code, Problem},
     websocket::size,
 };
-use crate::server::{AdmissionOptions, LimitOptions, Rate, ServerOptions, TlsOptions};
+use crate::{
+    admission::{AdmissionOptions, Rate},
+    server::{LimitOptions, ServerOptions, TlsOptions},
+};
 
 /// Where it listens by itself.
 pub(super) const DEFAULT_BIND: &str = "127.0.0.1:8001";
@@ -129,6 +132,10 @@ fn admission(layers: &mut Layers) -> AdmissionOptions {
         wait: values.seconds("limits.wait", default.wait),
         share_users: values.boolean("limits.share_users", default.share_users),
     };
+    if options.at_once == 0 {
+        let problem = Problem::new(Code::Limits, "`limits.at_once` of zero would refuse everyone");
+        layers.problems.push(problem.at(values.origin("limits.at_once")));
+    }
     if options.wait.is_zero() && options.waiting > 0 && values.is_stated("limits.wait") {
         let sentence = "`limits.wait` of zero lets nobody wait: `limits.waiting = 0` says so";
         let problem = Problem::new(Code::Limits, sentence).at(values.origin("limits.wait"));
@@ -139,9 +146,15 @@ fn admission(layers: &mut Layers) -> AdmissionOptions {
 
 /// A rate, and what is let in at once after a quiet time: as many as in a second, where nothing is stated.
 fn rate(layers: &mut Layers, per_second: &'static str, burst: &'static str) -> Option<Rate> {
-    let number = |path| layers.values.integer(path).and_then(|number| u32::try_from(number).ok()).map(f64::from);
+    let number = |path| layers.values.integer(path).and_then(|number| u32::try_from(number).ok());
     match (number(per_second), number(burst)) {
-        (Some(per_second), burst) => Some(Rate { per_second, burst: burst.unwrap_or(per_second) }),
+        (Some(0), _) => {
+            let sentence = format!("`{per_second}` of zero would refuse everyone");
+            let problem = Problem::new(Code::Limits, sentence).at(layers.values.origin(per_second));
+            layers.problems.push(problem);
+            None
+        }
+        (Some(number), burst) => Some(Rate { per_second: number.into(), burst: burst.unwrap_or(number).max(1) }),
         (None, None) => None,
         (None, Some(_)) => {
             let sentence = format!("`{burst}` says nothing without `{per_second}`");

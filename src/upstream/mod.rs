@@ -28,7 +28,7 @@ pub(crate) use download::Download;
 pub(crate) use headers::Forwarding;
 pub(crate) use options::{HoldOptions, ProxyOptions, RouteAuth, UpstreamOptions};
 pub(crate) use pass::PassError;
-pub(crate) use peer::Peer;
+pub(crate) use peer::{ClientAddress, Peer};
 pub(crate) use server::Lease;
 pub(crate) use servers::{ConnectError, Connected, Upstream};
 pub(crate) use stream::Stream;

@@ -11,6 +11,10 @@ pub(crate) struct Peer {
     pub(crate) local: SocketAddr,
 }
 
+/// Who made a request, where trusted proxies stand between: put into each request's extensions by the server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
 impl Peer {
     /// An IPv4 address that arrives in IPv6 form is written as what it is.
     pub(crate) fn new(remote: IpAddr, local: SocketAddr) -> Self {

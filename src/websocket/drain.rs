@@ -16,9 +16,12 @@ const STEP: Duration = Duration::from_millis(20);
 const LEAST: usize = 1;
 
 impl OpenSockets {
-    /// From here on no socket is admitted.
+    /// From here on no socket is admitted, and handshakes that wait for their turn are sent away.
     pub(crate) fn stop_admitting(&self) {
         self.is_draining.store(true, Ordering::SeqCst);
+        if let Some(site) = self.current() {
+            site.gates.handshakes.close();
+        }
     }
 
     /// Whether no socket is admitted any more, since the process ends.

@@ -1,8 +1,8 @@
 //! From an upgrade request to an admitted socket, or a refusal.
 //!
-//! The order of the checks: the handshake's form, the route, the origin, the limits, draining, the ticket's form, the
-//! ticket, the user. So a wrong URL, a foreign page or a full server does not burn a ticket, which Python does for the
-//! first.
+//! The order of the checks: the handshake's form, the route, the origin, the limits, draining, the ticket's form, its turn
+//! where many come at once, the ticket, the user. So a wrong URL, a foreign page, a full server or a crowd does not burn a
+//! ticket, which Python does for the first.
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     access_token,
+    admission::RetryAfter,
     consumer::ConnectionState,
     consumer::ask::{Ask, AskScope},
     metrics::Metrics,
@@ -75,12 +76,13 @@ pub(crate) async fn answer<B>(
     let site = Arc::clone(&client.site);
     match site.route(&scope.path) {
         Some((route, Target::Proxy(proxy), _)) => {
-            proxy::answer(client, proxy, site.route_name(route), &scope, &request.into_parts().0).await
+            let name = site.route_name(route);
+            proxy::answer(client, proxy, (route, name), &scope, &request.into_parts().0).await
         }
         Some((route, Target::Consumer(consumers), captures)) => {
             let subprotocol = subprotocol(request.headers(), &site.options.subprotocols);
             let headers = request.headers();
-            match admit(&site, &client.open, consumers, &captures, address, &scope, headers).await {
+            match admit(&client, route, consumers, &captures, &scope, headers).await {
                 Ok((user, token, counted)) => {
                     let state = state(route, consumers, captures, user, &scope, headers);
                     let (consumers, subprotocol) = (consumers.clone(), subprotocol.map(Box::from));
@@ -169,7 +171,14 @@ impl Client {
     pub(super) fn refuse(mut self, reason: Reason, path: &str, subprotocol: Option<&str>) -> Response<AnswerBody> {
         self.refused(reason, None, path);
         if self.site.options.refuse == RefuseBy::Status {
-            return Refusal::from(reason).response().map(Either::Left);
+            let refusal = Refusal::from(reason);
+            let refusal = match reason {
+                Reason::Overloaded => {
+                    refusal.retry_after(RetryAfter::once_over(self.site.gates.handshakes.drained_in()))
+                }
+                _ => refusal,
+            };
+            return refusal.response().map(Either::Left);
         }
         self.close(CloseFrame::refusal(reason), subprotocol)
     }
@@ -299,16 +308,21 @@ fn one_more(all: &Arc<Semaphore>, kept: usize) -> Option<OwnedSemaphorePermit> {
 #[expect(dead_code, reason = "given back by being dropped")]
 pub(super) struct Counted {
     any: HeldAny,
+    route: Option<HeldAny>,
     address: Option<Held<IpAddr>>,
     user: Option<Held<UserId>>,
     presence: Option<Presence>,
 }
 
 impl Counted {
-    /// One more socket, if there may be one.
-    pub(super) fn new(site: &WebSocketSite, open: &OpenSockets, client: IpAddr) -> Result<Self, Reason> {
+    /// One more socket of the route with this index, if there may be one.
+    pub(super) fn new(site: &WebSocketSite, open: &OpenSockets, client: IpAddr, route: usize) -> Result<Self, Reason> {
         let most = site.limits.connections.unwrap_or(open.most).min(open.most);
         let any = open.limits.any(most).ok_or(Reason::LimitConnections)?;
+        let route = match site.route_limit(route) {
+            Some(limit) => Some(open.limits.route(&limit.route, limit.most).ok_or(Reason::LimitRoute)?),
+            None => None,
+        };
         let address = open
             .limits
             .address(client, site.limits.connections_per_address)
@@ -316,7 +330,7 @@ impl Counted {
         if open.is_draining() {
             return Err(Reason::Draining);
         }
-        Ok(Self { any, address, user: None, presence: None })
+        Ok(Self { any, route, address, user: None, presence: None })
     }
 
     /// And one of this user's.
@@ -333,18 +347,19 @@ impl Counted {
 }
 
 async fn admit(
-    site: &WebSocketSite,
-    open: &OpenSockets,
+    client: &Client,
+    route: usize,
     consumers: &Consumers,
     captures: &Captures,
-    client: IpAddr,
     scope: &Scope,
     headers: &HeaderMap,
 ) -> Result<(User, Option<Box<TokenFacts>>, Counted), Reason> {
+    let (site, open) = (client.site.as_ref(), client.open.as_ref());
     check_origin(site, headers)?;
-    let counted = Counted::new(site, open, client)?;
+    let counted = Counted::new(site, open, client.address, route)?;
     let ticket = ticket(scope)?;
     consumers.application.check(captures)?;
+    let _permit = site.gates.handshakes.enter(client.address).await?;
     let Redeemed { user, token, .. } = redeem(site, open, ticket).await?;
     let counted = counted.with_user(site, open, &user.id)?;
     Ok((user, token, counted))

@@ -18,6 +18,7 @@ use crate::user::UserId;
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     all: Arc<AtomicUsize>,
+    routes: Mutex<HashMap<Box<str>, Arc<AtomicUsize>>>,
     users: Arc<Counts<UserId>>,
     addresses: Arc<Counts<IpAddr>>,
 }
@@ -25,9 +26,19 @@ pub(crate) struct Limits {
 impl Limits {
     /// One more socket in all, if there may be one.
     pub(crate) fn any(&self, max: usize) -> Option<HeldAny> {
-        let one_more = |open: usize| (open < max).then_some(open + 1);
-        self.all.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
-        Some(HeldAny(Arc::clone(&self.all)))
+        one_more(&self.all, max)
+    }
+
+    /// One more socket of this route, by its pattern as written.
+    pub(crate) fn route(&self, route: &str, max: usize) -> Option<HeldAny> {
+        let open = {
+            let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            match routes.get(route) {
+                Some(open) => Arc::clone(open),
+                None => Arc::clone(routes.entry(route.into()).or_default()),
+            }
+        };
+        one_more(&open, max)
     }
 
     /// One more socket of this user. `None` as `max`: no limit.
@@ -39,6 +50,12 @@ impl Limits {
     pub(crate) fn address(&self, address: IpAddr, max: Option<usize>) -> Result<Option<Held<IpAddr>>, Exceeded> {
         hold(&self.addresses, &address, max)
     }
+}
+
+fn one_more(open: &Arc<AtomicUsize>, max: usize) -> Option<HeldAny> {
+    let one_more = |open: usize| (open < max).then_some(open + 1);
+    open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
+    Some(HeldAny(Arc::clone(open)))
 }
 
 /// The limit is reached.
@@ -63,7 +80,7 @@ fn hold<K: Clone + Eq + Hash>(
     Ok(Some(Held { counts: Arc::clone(counts), key: key.clone() }))
 }
 
-/// One socket counted in all; given back when dropped.
+/// One socket counted in all, or of a route; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct HeldAny(Arc<AtomicUsize>);
 
@@ -120,6 +137,17 @@ mod tests {
         let limits = Limits::default();
         assert!(limits.address(IpAddr::from([127, 0, 0, 1]), None).unwrap().is_none());
         assert!(limits.addresses.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn routes_are_counted_each_for_itself() {
+        let limits = Limits::default();
+        let first = limits.route("ws/chat/", 1).unwrap();
+        assert!(limits.route("ws/chat/", 1).is_none());
+        let _other = limits.route("ws/room/", 1).unwrap();
+        let _second = limits.route("ws/chat/", 2).expect("a reload that allows more counts those that are open");
+        drop(first);
+        assert!(limits.route("ws/chat/", 2).is_some());
     }
 
     #[test]

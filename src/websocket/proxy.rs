@@ -61,11 +61,11 @@ impl Proxy {
 
 /// Answers a handshake as Django answers it, and runs its socket where it is accepted.
 ///
-/// `route`: as written in the settings.
+/// `route`: its index, and as written in the settings.
 pub(super) async fn answer(
     mut client: Client,
     proxy: &Arc<Proxy>,
-    route: Arc<str>,
+    route: (usize, Arc<str>),
     scope: &Scope,
     head: &Parts,
 ) -> Response<AnswerBody> {
@@ -124,7 +124,7 @@ impl From<Reason> for Refused {
 async fn admit(
     client: &Client,
     proxy: &Arc<Proxy>,
-    route: Arc<str>,
+    (index, route): (usize, Arc<str>),
     scope: &Scope,
     head: &Parts,
 ) -> Result<Accepted, Refused> {
@@ -138,11 +138,14 @@ async fn admit(
     if proxy.auth == RouteAuth::Ticket {
         handshake::check_origin(site, &head.headers)?;
     }
-    let mut counted = Counted::new(site, &client.open, client.address)?;
+    let mut counted = Counted::new(site, &client.open, client.address, index)?;
     let ticket = match proxy.auth {
         RouteAuth::Ticket => Some(handshake::ticket(scope)?),
         RouteAuth::Untouched => None,
     };
+    let permit = site.gates.handshakes.enter(client.address).await.map_err(Reason::from)?;
+    // All that follows is Django's work.
+    let permit = (proxy.auth == RouteAuth::Ticket).then_some(permit);
     let descriptor = client.second_descriptor()?;
     let connected = proxy.connect().await?;
     let mut target = with_one_slash(head.uri.path_and_query().cloned());
@@ -164,6 +167,7 @@ async fn admit(
         (target, ticket) = with_fresh_ticket(site, &target, &redeemed).await?;
         (value, fresh) = (Some(redeemed), Some(ticket));
     }
+    drop(permit);
     let redial = proxy.hold.map(|options| (options, StoredHandshake::new(&client.open, &target, &headers, value)));
     let handshake = Handshake { target, headers };
     let answer = handshake.send(connected, proxy.upstream.timeout(), &site.forwarding).await;

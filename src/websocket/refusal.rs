@@ -4,10 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-use crate::{reason::Reason, upstream::Ambiguous};
-
-/// Seconds until a client should try again, where the fault is ours or passes by itself.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+use crate::{admission::RetryAfter, reason::Reason, upstream::Ambiguous};
 
 /// A handshake that is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +12,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: Reason,
     /// What exactly is wrong with the handshake's form.
     form: Option<Form>,
+    /// When to try again, where the fault is ours or passes by itself; [`RetryAfter::usual`] where not stated.
+    retry_after: Option<RetryAfter>,
 }
 
 /// What is wrong with a handshake's form.
@@ -32,17 +31,22 @@ pub(crate) enum Form {
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, form: None }
+        Self { reason, form: None, retry_after: None }
     }
 }
 
 impl From<Form> for Refusal {
     fn from(form: Form) -> Self {
-        Self { reason: Reason::BadHandshake, form: Some(form) }
+        Self { reason: Reason::BadHandshake, form: Some(form), retry_after: None }
     }
 }
 
 impl Refusal {
+    /// The same, with the time to try again.
+    pub(crate) fn retry_after(self, retry_after: RetryAfter) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
+    }
+
     /// `{"detail": <sentence>, "code": <reason>}`; the connection is closed after it, as under uvicorn.
     pub(crate) fn response(self) -> Response<Full<Bytes>> {
         let detail = self.form.map_or_else(|| self.reason.detail().to_owned(), Form::detail);
@@ -53,7 +57,8 @@ impl Refusal {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         if may_retry(self.reason) {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            let retry_after = self.retry_after.unwrap_or_else(RetryAfter::usual);
+            headers.insert(header::RETRY_AFTER, retry_after.into());
         }
         for (name, value) in self.form.map_or_else(Vec::new, Form::headers) {
             headers.insert(name, HeaderValue::from_static(value));

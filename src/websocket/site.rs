@@ -19,6 +19,7 @@ use super::{
     route::{self, Captures, Route},
 };
 use crate::{
+    admission::Gates,
     channel_layer::ChannelLayer,
     consumer::{
         self, Application, RouteContext, RouteKind, RouteOptions, RoutePattern, Tally,
@@ -66,6 +67,8 @@ pub(crate) struct WebSocketParts {
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
     /// What the questions of all routes have in common.
     pub(crate) asks: Arc<Asks>,
+    /// Where handshakes wait for their turn.
+    pub(crate) gates: Arc<Gates>,
 }
 
 /// The WebSocket side of one reading of the settings. A reload makes a new one; open sockets keep theirs.
@@ -89,6 +92,16 @@ pub(crate) struct WebSocketSite {
     pub(super) users: Arc<dyn UserStore>,
     /// Under which headers a handshake is passed on.
     pub(super) forwarding: Arc<Forwarding>,
+    pub(super) gates: Arc<Gates>,
+    /// `connections` of those routes that have it, with the pattern by which they are counted.
+    route_limits: Vec<Option<RouteLimit>>,
+}
+
+/// How many sockets a route may have.
+pub(super) struct RouteLimit {
+    /// Its pattern, as written.
+    pub(super) route: Box<str>,
+    pub(super) most: usize,
 }
 
 impl WebSocketSite {
@@ -98,12 +111,13 @@ impl WebSocketSite {
     ///
     /// A sentence for each problem of each route.
     pub(crate) fn build(parts: WebSocketParts, routes: &[RouteOptions]) -> Result<Self, Vec<String>> {
-        let WebSocketParts { options, limits, tickets, needs, users, upstream, forwarding, layer, asks } = parts;
+        let WebSocketParts { options, limits, tickets, needs, users, upstream, forwarding, layer, asks, gates } = parts;
         let mut problems = Vec::new();
         let mut compiled = Vec::new();
         let mut targets = Vec::new();
         let mut names: Vec<Arc<str>> = Vec::new();
         let mut servers = Vec::new();
+        let mut route_limits = Vec::new();
         for options in routes {
             let (RoutePattern::Path(written) | RoutePattern::Regex(written)) = &options.pattern;
             let consumers = |application, route: &Route, ask| {
@@ -147,6 +161,7 @@ impl WebSocketSite {
                     }
                 },
             };
+            route_limits.push(options.connections.map(|most| RouteLimit { route: written.as_str().into(), most }));
             compiled.push(route);
             targets.push(target);
             names.push(written.as_str().into());
@@ -169,6 +184,8 @@ impl WebSocketSite {
             needs,
             users,
             forwarding,
+            gates,
+            route_limits,
         })
     }
 
@@ -215,6 +232,11 @@ impl WebSocketSite {
         self.names.get(index).map_or_else(|| ELSEWHERE.into(), Arc::clone)
     }
 
+    /// How many sockets the route with this index may have.
+    pub(super) fn route_limit(&self, route: usize) -> Option<&RouteLimit> {
+        self.route_limits.get(route)?.as_ref()
+    }
+
     /// What the sockets of a route have in common.
     #[cfg(test)]
     pub(super) fn context(&self, path: &str) -> Option<&Arc<RouteContext>> {
@@ -231,6 +253,7 @@ impl WebSocketSite {
             RouteContext { route: "test".to_owned(), captures: route.names().to_vec(), ..RouteContext::default() };
         self.routes.insert(0, route);
         self.names.insert(0, "test".into());
+        self.route_limits.insert(0, None);
         self.targets.insert(0, Target::Consumer(Consumers { application, context: Arc::new(context) }));
     }
 }

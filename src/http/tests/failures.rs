@@ -24,7 +24,7 @@ async fn where_no_server_accepts_a_connection_the_client_is_told_to_come_back() 
         client.send(&request).await;
         let answer = client.answer().await;
         assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable_upstream"));
-        assert_eq!(answer.headers["retry-after"], "5");
+        assert!((1..=9).contains(&answer.headers["retry-after"].parse::<u64>().unwrap()));
         assert_eq!(answer.headers["content-type"], "application/json");
     }
     client.send(&raw_request("GET", "/readyz", &[("Host", "a")])).await;

@@ -63,6 +63,7 @@ impl Gate {
         let state = HttpState::new(HttpParts {
             needs: crate::ticket::Needs::default(),
             ask_paths: crate::consumer::ask::OwnPaths::default(),
+            gate: crate::admission::Gates::default().tickets,
             options,
             verifier: Arc::new(Verifier::new(access_token).unwrap()),
             users: setup.users.clone(),

@@ -161,6 +161,7 @@ fn project(changes: Changes) -> Project {
     let state = HttpState::new(HttpParts {
         needs: crate::ticket::Needs::default(),
         ask_paths: crate::consumer::ask::OwnPaths::default(),
+        gate: crate::admission::Gates::default().tickets,
         upstream: None,
         forwarding: Arc::default(),
         options,
@@ -234,7 +235,8 @@ async fn a_cache_that_does_not_answer_is_503_with_every_header_of_the_view() {
 async fn a_database_that_does_not_answer_is_503() {
     let project = project(Changes { database: Fault::Unavailable, ..Changes::default() });
     let answer = project.ask("GET", &[]).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
+    assert_eq!(answer.status, 503);
+    assert!((1..=9).contains(&answer.header("retry-after").parse::<u64>().unwrap()));
     assert_eq!(answer.json()["code"], "unavailable_database");
     assert!(project.stored().is_empty());
 }

@@ -64,6 +64,7 @@ async fn ask(case: &Json, users: &Json, secret_key: &str) -> Answered {
     let state = HttpState::new(HttpParts {
         needs: crate::ticket::Needs::default(),
         ask_paths: crate::consumer::ask::OwnPaths::default(),
+        gate: crate::admission::Gates::default().tickets,
         upstream: None,
         forwarding: Arc::default(),
         verifier: Arc::new(Verifier::new(access_token).expect("good keys")),

@@ -1,5 +1,6 @@
 //! A server with fakes behind it, and a client that speaks bytes.
 
+mod admission;
 mod closing;
 mod compression;
 mod consumers;
@@ -37,6 +38,7 @@ use tokio::{
 
 use super::{OpenSockets, WebSocketOptions, WebSocketParts, WebSocketSite, route::Route};
 use crate::{
+    admission::Gates,
     channel_layer::ChannelLayer,
     consumer::{
         Application, DeclaredAction, DeclaredOptions, DeclaredOutput, DeclaredReceive, OutboxOptions, RouteKind,
@@ -224,6 +226,7 @@ impl Setup {
             forwarding: Arc::default(),
             layer: self.layer.clone(),
             asks: Arc::default(),
+            gates: Arc::new(Gates::new(&self.limits.admission)),
         };
         let mut websocket = WebSocketSite::build(parts, &self.routes).unwrap();
         for (pattern, application) in &self.applications {

@@ -1,0 +1,44 @@
+//! Whose turn it is, where more handshakes and ticket requests come than can be worked on: some wait, some are sent away
+//! with a time to come back.
+
+mod bucket;
+mod gate;
+mod line;
+mod options;
+mod pace;
+mod retry_after;
+
+use std::sync::Arc;
+
+#[cfg(test)]
+pub(crate) use gate::Permit;
+pub(crate) use gate::{Gate, NotLetIn};
+pub(crate) use options::{AdmissionOptions, Rate};
+pub(crate) use retry_after::RetryAfter;
+
+/// The gates of one process, which outlive a reload of the settings.
+#[derive(Debug)]
+pub(crate) struct Gates {
+    /// Before a ticket is redeemed.
+    pub(crate) handshakes: Arc<Gate>,
+    /// Before a token is checked and a ticket issued.
+    pub(crate) tickets: Arc<Gate>,
+}
+
+impl Gates {
+    pub(crate) fn new(options: &AdmissionOptions) -> Self {
+        Self { handshakes: Gate::new(options.handshakes()), tickets: Gate::new(options.tickets()) }
+    }
+
+    /// Holds to `options` from now on.
+    pub(crate) fn set(&self, options: &AdmissionOptions) {
+        self.handshakes.set(options.handshakes());
+        self.tickets.set(options.tickets());
+    }
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self::new(&AdmissionOptions::default())
+    }
+}
