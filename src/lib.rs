@@ -10,6 +10,8 @@
 //! causes.rs      an error's text, with its causes
 //! secret.rs      text that never reaches a log
 //! networks.rs    networks of addresses: whom to trust
+//! readiness.rs   reading from a socket that is known to be readable
+//! tls/           TLS of the listener: the certificate and its renewal, a client's connection under it
 //! admin/         the address for those who run the server
 //! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
 //! server/        accept loop on hyper: time-outs, sizes, limits; the upgrade
@@ -57,6 +59,7 @@ mod http;
 pub mod internals;
 mod networks;
 mod python;
+mod readiness;
 mod reason;
 mod redis;
 mod secret;
@@ -65,6 +68,7 @@ mod settings;
 #[cfg(test)]
 mod test_support;
 mod ticket;
+mod tls;
 mod upstream;
 mod user;
 mod websocket;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     server::{Server, Site},
     settings::Settings,
+    tls::{TlsAcceptor, TlsOptions},
 };
 
 pub(crate) use layers::{Layers, try_once};
@@ -26,6 +27,7 @@ pub struct App {
     site: watch::Sender<Arc<HttpSite>>,
     refused_login: Arc<Notify>,
     layers: Arc<Layers>,
+    tls: Option<Arc<TlsAcceptor>>,
 }
 
 /// Why the server cannot start.
@@ -40,6 +42,9 @@ pub enum AppError {
         /// What the system said.
         source: io::Error,
     },
+    /// The files of the certificate cannot be used.
+    #[error("TLS: {0}")]
+    Tls(Box<dyn std::error::Error + Send + Sync>),
     /// A part of the project could not be opened.
     #[error(transparent)]
     Site(Box<dyn std::error::Error + Send + Sync>),
@@ -74,9 +79,12 @@ impl App {
         refused_login: Arc<Notify>,
         layers: Arc<Layers>,
     ) -> Result<Self, AppError> {
+        let tls = options.tls.as_ref().map(TlsAcceptor::open).transpose();
+        let tls = tls.map_err(|error| AppError::Tls(error.into()))?.map(Arc::new);
         let server =
             Server::bind(options).await.map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
-        Ok(Self { server, site: watch::Sender::new(Arc::new(site)), refused_login, layers })
+        let server = server.with_tls(tls.clone());
+        Ok(Self { server, site: watch::Sender::new(Arc::new(site)), refused_login, layers, tls })
     }
 
     /// Where it listens; with port 0 in `--bind` the port that the system chose.
@@ -85,23 +93,34 @@ impl App {
         self.server.address()
     }
 
+    /// What a URL of it starts with: `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
     /// What swaps the settings of the running server.
     pub(crate) fn reloader(&self) -> Reloader {
         Reloader {
             site: self.site.clone(),
             refused_login: Arc::clone(&self.refused_login),
             layers: Arc::clone(&self.layers),
+            tls: self.tls.clone(),
         }
     }
 
     /// Serves until `shutdown` is ready, then closes the sockets with 1012, lets requests finish, leaves all groups and returns.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { server, site, layers, .. } = self;
+        let Self { server, site, layers, tls, .. } = self;
+        let renewal = tls.map(|tls| tokio::spawn(tls.renew()));
         let reports = tokio::spawn({
             let layers = Arc::clone(&layers);
             async move { layers.report().await }
         });
         server.serve(site.subscribe(), shutdown).await;
+        if let Some(renewal) = renewal {
+            renewal.abort();
+        }
         reports.abort();
         layers.close().await;
         drop(site);
@@ -131,6 +150,7 @@ pub(crate) struct Reloader {
     site: watch::Sender<Arc<HttpSite>>,
     refused_login: Arc<Notify>,
     layers: Arc<Layers>,
+    tls: Option<Arc<TlsAcceptor>>,
 }
 
 impl Reloader {
@@ -145,8 +165,25 @@ impl Reloader {
     ///
     /// [`OpenSiteError`]; nothing has changed.
     pub(crate) async fn reload(&self, settings: Settings) -> Result<(), OpenSiteError> {
+        let certificate = settings.server.tls.clone();
         let site = open_site(settings, &self.refused_login, &self.layers).await?;
+        self.reload_certificate(certificate).await?;
         self.site.send_replace(Arc::new(site));
+        Ok(())
+    }
+
+    async fn reload_certificate(&self, options: Option<TlsOptions>) -> Result<(), OpenSiteError> {
+        match (&self.tls, options) {
+            (Some(tls), Some(options)) => {
+                let tls = Arc::clone(tls);
+                match tokio::task::spawn_blocking(move || tls.reload(&options)).await {
+                    Ok(reloaded) => reloaded?,
+                    Err(error) => tracing::error!(%error, "the certificate was not read"),
+                }
+            }
+            (None, None) => {}
+            _ => tracing::warn!("TLS is turned on and off by a restart, and stays as it is"),
+        }
         Ok(())
     }
 }

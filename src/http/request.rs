@@ -39,21 +39,22 @@ pub(super) struct DjangoRequest {
     pub(super) query: String,
     headers: HeaderMap,
     pub(super) peer: Peer,
-    /// `is_secure()`: TLS ends at a proxy, so nothing but its header makes a request secure.
+    /// `is_secure()`: TLS ends here, or at a proxy whose header says so.
     pub(super) secure: bool,
 }
 
 impl DjangoRequest {
     /// Reads a request's head. `proxy_ssl_header` is `SECURE_PROXY_SSL_HEADER`.
     pub(super) fn new(parts: Parts, proxy_ssl_header: Option<&(String, String)>) -> Self {
+        let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
         let mut request = Self {
             method: parts.method.as_str().to_ascii_uppercase(),
             path: unquote(parts.uri.path()).into_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
-            peer: parts.extensions.get::<Peer>().copied().unwrap_or_default(),
+            peer,
             // The connection's own scheme, whatever an absolute target claims: as uvicorn's `scope["scheme"]`.
-            secure: false,
+            secure: peer.is_tls,
         };
         if let Some((name, secure_value)) = proxy_ssl_header
             && let Some(value) = header_of_meta(name).and_then(|name| request.header(&name))

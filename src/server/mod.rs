@@ -8,6 +8,7 @@ mod descriptors;
 mod dispatch;
 mod options;
 mod patient_stream;
+mod secure;
 
 use std::{
     convert::Infallible, error::Error, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
@@ -24,10 +25,15 @@ use tokio::{
 };
 use tower_service::Service;
 
-use crate::websocket::{OpenSockets, Registry, WebSocketSite};
+use crate::{
+    tls::TlsAcceptor,
+    upstream::Stream,
+    websocket::{OpenSockets, Registry, WebSocketSite},
+};
 use dispatch::{ClientConnection, dispatch};
+use secure::secure;
 
-pub(crate) use options::{AdmissionOptions, LimitOptions, Rate, ServerOptions, TlsOptions};
+pub(crate) use options::{AdmissionOptions, LimitOptions, Rate, ServerOptions};
 pub(crate) use patient_stream::PatientStream;
 
 /// Headers of one request: uvicorn counts only their bytes, as `header_bytes` does; hyper needs a number.
@@ -73,6 +79,7 @@ pub(crate) struct Server {
     permits: Arc<Semaphore>,
     most: usize,
     open: Arc<OpenSockets>,
+    tls: Option<Arc<TlsAcceptor>>,
 }
 
 impl Server {
@@ -93,7 +100,13 @@ impl Server {
             permits: Arc::new(Semaphore::new(most)),
             most,
             open: Arc::new(open),
+            tls: None,
         })
+    }
+
+    /// Speaks TLS by `tls`, where there is one.
+    pub(crate) fn with_tls(self, tls: Option<Arc<TlsAcceptor>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Where it listens, with the real port.
@@ -115,7 +128,7 @@ impl Server {
         B: hyper::body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Self { listener, limits, permits, most, open, .. } = self;
+        let Self { listener, limits, permits, most, open, tls, .. } = self;
         let registry = Arc::clone(&open.registry);
         let timer = tokio::spawn(async move { registry.run().await });
         let current = site.clone();
@@ -128,9 +141,9 @@ impl Server {
                 accepted = accept(&listener, &permits) => Some(accepted),
                 () = &mut shutdown => None,
             } {
-                let connection = ClientConnection::new(&stream, peer, permit);
+                let connection = ClientConnection::new(&stream, peer, tls.is_some(), permit);
                 let state = dispatch::Shared { site: site.clone(), open: Arc::clone(&open) };
-                tokio::spawn(serve_connection(stream, connection, state, limits.clone(), stopped.clone()));
+                tokio::spawn(serve_connection(stream, tls.clone(), connection, state, limits.clone(), stopped.clone()));
             }
         }
         drop((listener, stopped, site));
@@ -188,6 +201,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// One connection's requests, up to its end or its upgrade.
 async fn serve_connection<S, B>(
     stream: TcpStream,
+    tls: Option<Arc<TlsAcceptor>>,
     connection: ClientConnection,
     shared: dispatch::Shared<S>,
     limits: LimitOptions,
@@ -199,6 +213,19 @@ async fn serve_connection<S, B>(
 {
     // Small frames are not held back. An error is the connection's own, and found by reading it.
     let _ = stream.set_nodelay(true);
+    let stream = match tls {
+        None => Stream::Tcp(stream),
+        Some(tls) => {
+            // Boxed, since the room is needed no longer than the handshake takes.
+            let secured = Box::pin(secure(stream, &tls, connection.peer, limits.handshake_timeout));
+            let secured = tokio::select! {
+                secured = secured => secured,
+                _ = stopped.changed() => None,
+            };
+            let Some(stream) = secured else { return };
+            stream
+        }
+    };
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

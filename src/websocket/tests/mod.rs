@@ -44,6 +44,7 @@ use crate::{
     python::{self, Value},
     server::{LimitOptions, Server, ServerOptions, Site},
     ticket::{Ticket, TicketStore, TicketStoreError},
+    tls::{self, TlsAcceptor},
     upstream::Upstream,
     user::{User, UserId, UserStore, UserStoreError},
 };
@@ -162,6 +163,8 @@ pub(crate) struct Setup {
     pub(crate) users: Arc<FakeUsers>,
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
+    /// Under TLS, the clients come through a tunnel that speaks it for them.
+    pub(crate) tls: Option<Arc<TlsAcceptor>>,
 }
 
 impl Setup {
@@ -182,6 +185,7 @@ impl Setup {
             users: Arc::new(users),
             upstream: None,
             layer: None,
+            tls: None,
         }
     }
 
@@ -208,13 +212,18 @@ impl Setup {
         let options =
             ServerOptions { bind: "127.0.0.1:0".to_owned(), limits: self.limits.clone(), ..ServerOptions::default() };
         let server = Server::bind(&options).await.unwrap();
-        let (address, open) = (server.address(), server.sockets());
+        let server = server.with_tls(self.tls.clone());
+        let (direct, open) = (server.address(), server.sockets());
+        let mut address = direct;
+        if self.tls.is_some() {
+            address = tls::tests::tunnel(address).await;
+        }
         let (site, receiver) = watch::channel(self.site());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(server.serve(receiver, async {
             let _ = stopped.await;
         }));
-        TestServer { address, open, site, stop: Some(stop), task, setup: self }
+        TestServer { address, direct, open, site, stop: Some(stop), task, setup: self }
     }
 }
 
@@ -230,6 +239,8 @@ pub(crate) fn declared(path: &str, reply: serde_json::Value) -> RouteOptions {
 /// A running server.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
+    /// Without the tunnel of a server under TLS.
+    pub(crate) direct: SocketAddr,
     pub(crate) open: Arc<OpenSockets>,
     pub(crate) site: watch::Sender<Arc<Site<FakeHttp>>>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
