@@ -13,6 +13,8 @@
 //! trace.rs       the id that a request has in our log and in Django's
 //! networks.rs    networks of addresses: whom to trust
 //! metrics/       what is counted, and the page that Prometheus reads
+//! readiness.rs   reading from a socket that is known to be readable
+//! tls/           TLS of the listener: the certificate and its renewal, a client's connection under it
 //! admin/         the address for those who run the server
 //! admission/     whose turn it is, where more come than can be let in at once
 //! settings/      layers -> one typed, checked Settings; django.rs and the Python script it runs
@@ -64,6 +66,7 @@ pub mod internals;
 mod metrics;
 mod networks;
 mod python;
+mod readiness;
 mod reason;
 mod redis;
 mod secret;
@@ -72,6 +75,7 @@ mod settings;
 #[cfg(test)]
 mod test_support;
 mod ticket;
+mod tls;
 mod trace;
 mod upstream;
 mod user;

@@ -19,7 +19,10 @@ use tokio::{
 use tower_service::Service;
 
 use super::{board::Board, options::AdminOptions, router::router};
-use crate::server::{self, PatientStream};
+use crate::{
+    server::{self, PatientStream},
+    upstream::Stream,
+};
 
 /// Connections at a time: a scraper, probes, and some open pages.
 const MOST_CONNECTIONS: usize = 128;
@@ -124,7 +127,7 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, m
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MOST_HEADERS)
         .max_buf_size(HEAD_BYTES);
-    let stream = TokioIo::new(PatientStream::new(stream, SEND_TIMEOUT));
+    let stream = TokioIo::new(PatientStream::new(Stream::Tcp(stream), SEND_TIMEOUT));
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip()));
         router.clone().call(request)

@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     server::{Server, Site, Stop, Stopper},
     settings::Settings,
+    tls::{TlsAcceptor, TlsOptions},
 };
 
 pub(crate) use layers::{Layers, try_once};
@@ -31,6 +32,7 @@ pub struct App {
     layers: Arc<Layers>,
     metrics: Arc<Metrics>,
     admin: Option<(AdminServer, Arc<Board>)>,
+    tls: Option<Arc<TlsAcceptor>>,
 }
 
 /// Why the server cannot start.
@@ -53,6 +55,9 @@ pub enum AppError {
         /// What the system said.
         source: io::Error,
     },
+    /// The files of the certificate cannot be used.
+    #[error("TLS: {0}")]
+    Tls(Box<dyn std::error::Error + Send + Sync>),
     /// A part of the project could not be opened.
     #[error(transparent)]
     Site(Box<dyn std::error::Error + Send + Sync>),
@@ -92,22 +97,31 @@ impl App {
         layers: Arc<Layers>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, AppError> {
+        let tls = options.tls.as_ref().map(TlsAcceptor::open).transpose();
+        let tls = tls.map_err(|error| AppError::Tls(error.into()))?.map(Arc::new);
         let server = Server::bind(options, Arc::clone(&metrics))
             .await
-            .map_err(|source| AppError::Bind { address: options.bind.clone(), source })?;
+            .map_err(|source| AppError::Bind { address: options.bind.clone(), source })?
+            .with_tls(tls.clone());
         layers.show_in(&metrics);
         let site = watch::Sender::new(Arc::new(site));
         let admin = match admin {
             Some(options) => Some(bind_admin(options, &server, &site).await?),
             None => None,
         };
-        Ok(Self { server, site, refused_login, layers, metrics, admin })
+        Ok(Self { server, site, refused_login, layers, metrics, admin, tls })
     }
 
     /// Where it listens; with port 0 in `--bind` the port that the system chose.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    /// What a URL of it starts with: `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// What swaps the settings of the running server.
@@ -118,6 +132,7 @@ impl App {
             layers: Arc::clone(&self.layers),
             board: self.admin.as_ref().map(|(_, board)| Arc::clone(board)),
             metrics: Arc::clone(&self.metrics),
+            tls: self.tls.clone(),
         }
     }
 
@@ -137,13 +152,17 @@ impl App {
 
     /// The same, where `stop` says when, and how.
     pub(crate) async fn run_until(self, stop: Stopper) {
-        let Self { server, site, layers, admin, .. } = self;
+        let Self { server, site, layers, admin, tls, .. } = self;
         let admin = admin.map(|(server, board)| server.start(board));
+        let renewal = tls.map(|tls| tokio::spawn(tls.renew()));
         let reports = tokio::spawn({
             let layers = Arc::clone(&layers);
             async move { layers.report().await }
         });
         server.serve(site.subscribe(), stop.clone()).await;
+        if let Some(renewal) = renewal {
+            renewal.abort();
+        }
         reports.abort();
         tokio::select! {
             () = layers.close() => {}
@@ -197,6 +216,7 @@ pub(crate) struct Reloader {
     layers: Arc<Layers>,
     board: Option<Arc<Board>>,
     metrics: Arc<Metrics>,
+    tls: Option<Arc<TlsAcceptor>>,
 }
 
 impl Reloader {
@@ -213,7 +233,9 @@ impl Reloader {
     /// [`OpenSiteError`]; nothing has changed.
     pub(crate) async fn reload(&self, settings: Settings) -> Result<(), OpenSiteError> {
         let admin = settings.admin.clone();
+        let certificate = settings.server.tls.clone();
         let site = open_site(settings, &self.refused_login, &self.layers, &self.metrics).await?;
+        self.reload_certificate(certificate).await?;
         self.site.send_replace(Arc::new(site));
         if let (Some(board), Some(options)) = (&self.board, &admin) {
             board.set_access(Access::new(options));
@@ -224,5 +246,20 @@ impl Reloader {
     /// Counts a reload by what came of it.
     pub(crate) fn count(&self, is_done: bool) {
         self.metrics.reloads.count(is_done, SystemTime::now());
+    }
+
+    async fn reload_certificate(&self, options: Option<TlsOptions>) -> Result<(), OpenSiteError> {
+        match (&self.tls, options) {
+            (Some(tls), Some(options)) => {
+                let tls = Arc::clone(tls);
+                match tokio::task::spawn_blocking(move || tls.reload(&options)).await {
+                    Ok(reloaded) => reloaded?,
+                    Err(error) => tracing::error!(%error, "the certificate was not read"),
+                }
+            }
+            (None, None) => {}
+            _ => tracing::warn!("TLS is turned on and off by a restart, and stays as it is"),
+        }
+        Ok(())
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     server::Site,
     settings::{Admission, Settings},
     ticket::{self, Needs, TicketStore, TicketStoreError},
+    tls::OpenTlsError,
     upstream::{Forwarding, Upstream},
     user::{self, UserOpenError, UserStore},
     websocket::{WebSocketParts, WebSocketSite},
@@ -41,6 +42,8 @@ pub(crate) enum OpenSiteError {
     CacheSilent(#[from] TicketStoreError),
     #[error("channel layer: {}", chain(.0))]
     ChannelLayer(#[from] LayerError),
+    #[error("TLS: {}", chain(.0))]
+    Tls(#[from] OpenTlsError),
     #[error("SIMPLE_JWT: {}", chain(.0))]
     Key(#[from] KeyError),
     #[error("settings: {}", chain(.0))]

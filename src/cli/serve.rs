@@ -90,7 +90,8 @@ async fn start(sources: &Sources) -> Result<App, u8> {
 /// The one line on stdout: when it comes, the server accepts.
 pub(super) fn announce(app: &App) {
     let mut stdout = io::stdout().lock();
-    let written = writeln!(stdout, "sluicegate listening on http://{}", app.address()).and_then(|()| stdout.flush());
+    let written =
+        writeln!(stdout, "sluicegate listening on {}://{}", app.scheme(), app.address()).and_then(|()| stdout.flush());
     if let Err(error) = written {
         tracing::warn!(%error, "nobody reads standard output");
     }

@@ -45,7 +45,7 @@ pub(super) struct DjangoRequest {
     pub(super) peer: Peer,
     /// Who asks, where trusted proxies stand between.
     pub(super) client: IpAddr,
-    /// `is_secure()`: TLS ends at a proxy, so nothing but its header makes a request secure.
+    /// `is_secure()`: TLS ends here, or at a proxy whose header says so.
     pub(super) secure: bool,
     /// Its place in a trace; always there where a server is.
     pub(super) trace: Option<Trace>,
@@ -64,7 +64,7 @@ impl DjangoRequest {
             peer,
             trace: parts.extensions.get::<Trace>().copied(),
             // The connection's own scheme, whatever an absolute target claims: as uvicorn's `scope["scheme"]`.
-            secure: false,
+            secure: peer.is_tls,
         };
         if let Some((name, secure_value)) = proxy_ssl_header
             && let Some(value) = header_of_meta(name).and_then(|name| request.header(&name))

@@ -25,15 +25,16 @@ use crate::{
 pub(super) struct ClientConnection {
     pub(super) peer: SocketAddr,
     local: SocketAddr,
+    is_tls: bool,
     /// Given back when the connection is gone, an upgraded one too.
     permit: Arc<OwnedSemaphorePermit>,
 }
 
 impl ClientConnection {
-    pub(super) fn new(stream: &TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: &TcpStream, peer: SocketAddr, is_tls: bool, permit: OwnedSemaphorePermit) -> Self {
         // An error: the client is gone already.
         let local = stream.local_addr().unwrap_or(peer);
-        Self { peer, local, permit: Arc::new(permit) }
+        Self { peer, local, is_tls, permit: Arc::new(permit) }
     }
 }
 
@@ -68,7 +69,7 @@ where
     }
     let site = Arc::clone(&shared.site.borrow());
     let websocket = &site.websocket;
-    request.extensions_mut().insert(Peer::new(connection.peer.ip(), connection.local));
+    request.extensions_mut().insert(Peer::new(connection.peer.ip(), connection.local, connection.is_tls));
     let client = client_address(connection.peer.ip(), request.headers(), websocket.trusted_proxies());
     let trace = Trace::of(request.headers());
     request.extensions_mut().insert(trace);

@@ -9,6 +9,7 @@ mod dispatch;
 mod drain;
 mod options;
 mod patient_stream;
+mod secure;
 mod stop;
 
 use std::{
@@ -39,12 +40,15 @@ use crate::{
     channel_layer::ChannelLayer,
     http::Health,
     metrics::Metrics,
+    tls::TlsAcceptor,
+    upstream::Stream,
     websocket::{self, OpenSockets, Registry, WebSocketSite},
 };
 use dispatch::{ClientConnection, dispatch};
 use drain::Connections;
+use secure::secure;
 
-pub(crate) use options::{LimitOptions, ServerOptions, TlsOptions};
+pub(crate) use options::{LimitOptions, ServerOptions};
 pub(crate) use patient_stream::PatientStream;
 pub(crate) use stop::{Stop, Stopper};
 
@@ -102,6 +106,7 @@ pub(crate) struct Server {
     permits: Arc<Semaphore>,
     most: usize,
     open: Arc<OpenSockets>,
+    tls: Option<Arc<TlsAcceptor>>,
 }
 
 impl Server {
@@ -123,7 +128,13 @@ impl Server {
             permits: Arc::new(Semaphore::new(most)),
             most,
             open: Arc::new(open),
+            tls: None,
         })
+    }
+
+    /// Speaks TLS by `tls`, where there is one.
+    pub(crate) fn with_tls(self, tls: Option<Arc<TlsAcceptor>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Where it listens, with the real port.
@@ -144,7 +155,7 @@ impl Server {
         B: hyper::body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Self { listener, limits, drain, permits, most, open, .. } = self;
+        let Self { listener, limits, drain, permits, most, open, tls, .. } = self;
         let registry = Arc::clone(&open.registry);
         let timer = tokio::spawn(async move { registry.run().await });
         let revocation = tokio::spawn(websocket::watch(Arc::clone(&open)));
@@ -153,9 +164,9 @@ impl Server {
         let (end, ended) = watch::channel(());
         let close_timeout = site.borrow().websocket.close_timeout();
         let begin = |(stream, peer, permit): Accepted| {
-            let connection = ClientConnection::new(&stream, peer, permit);
+            let connection = ClientConnection::new(&stream, peer, tls.is_some(), permit);
             let state = dispatch::Shared { site: site.clone(), open: Arc::clone(&open) };
-            tokio::spawn(serve_connection(stream, connection, state, limits.clone(), ended.clone()));
+            tokio::spawn(serve_connection(stream, tls.clone(), connection, state, limits.clone(), ended.clone()));
         };
         {
             let mut stopped = pin!(stop.reaches(Stop::HandedOver));
@@ -246,6 +257,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// One connection's requests, up to its end or its upgrade.
 async fn serve_connection<S, B>(
     stream: TcpStream,
+    tls: Option<Arc<TlsAcceptor>>,
     connection: ClientConnection,
     shared: dispatch::Shared<S>,
     limits: LimitOptions,
@@ -257,6 +269,19 @@ async fn serve_connection<S, B>(
 {
     // Small frames are not held back. An error is the connection's own, and found by reading it.
     let _ = stream.set_nodelay(true);
+    let stream = match tls {
+        None => Stream::Tcp(stream),
+        Some(tls) => {
+            // Boxed, since the room is needed no longer than the handshake takes.
+            let secured = Box::pin(secure(stream, &tls, connection.peer, limits.handshake_timeout));
+            let secured = tokio::select! {
+                secured = secured => secured,
+                _ = stopped.changed() => None,
+            };
+            let Some(stream) = secured else { return };
+            stream
+        }
+    };
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use crate::admission::AdmissionOptions;
+use crate::{admission::AdmissionOptions, tls::TlsOptions};
 
 /// Where to listen, and against what to hold out.
 #[derive(Clone, Debug)]
@@ -31,15 +31,6 @@ impl Default for ServerOptions {
             tls: None,
         }
     }
-}
-
-/// The files of the listener's certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TlsOptions {
-    /// `tls_certificate`: the chain in PEM, the server's own first.
-    pub(crate) certificate: PathBuf,
-    /// `tls_key`: its key in PEM.
-    pub(crate) key: PathBuf,
 }
 
 /// `[limits]`. On by default only what no legitimate client can meet.

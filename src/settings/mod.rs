@@ -38,6 +38,7 @@ mod starter;
 #[cfg(test)]
 mod tests;
 mod ticket_view;
+mod tls;
 mod toml_file;
 mod upstream;
 mod user;

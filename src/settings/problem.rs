@@ -42,6 +42,7 @@ pub(crate) enum Code {
     Upstream,
     TicketViewNotServed,
     Limits,
+    Certificate,
     SigningKey,
 }
 
@@ -61,7 +62,7 @@ const fn explain(code: Code, name: &'static str, title: &'static str, text: &'st
 
 impl Code {
     /// Every code, in order of their names: `docs/errors.md` is made of this.
-    pub(crate) const TABLE: [Explanation; 36] = [
+    pub(crate) const TABLE: [Explanation; 37] = [
         explain(
             Self::NotToml,
             "E001",
@@ -264,6 +265,13 @@ impl Code {
             "`[ticket] serve = true`, but a part of the view is not understood. With \"auto\" Django goes on serving it.",
         ),
         explain(Self::Limits, "E080", "limits", "A limit needs another setting, or contradicts it."),
+        explain(
+            Self::Certificate,
+            "E085",
+            "certificate",
+            "The files of the listener's certificate and its key cannot be used: one is missing or unreadable, or they do \
+             not fit each other.",
+        ),
         explain(
             Self::SigningKey,
             "E090",

@@ -5,11 +5,12 @@ use std::{net::IpAddr, path::PathBuf};
 use super::{
     layer::Layers,
     problem::{Code, Problem},
+    tls,
     websocket::size,
 };
 use crate::{
     admission::{AdmissionOptions, Rate},
-    server::{LimitOptions, ServerOptions, TlsOptions},
+    server::{LimitOptions, ServerOptions},
 };
 
 /// Where it listens by itself.
@@ -24,7 +25,7 @@ pub(super) fn read(layers: &mut Layers) -> ServerOptions {
         layers.problems.push(problem.mend("bind = \"0.0.0.0:8001\""));
     }
     let health_path_prefix = health_path_prefix(layers);
-    let tls = tls(layers);
+    let tls = tls::read(layers);
     let default = ServerOptions::default();
     ServerOptions {
         bind,
@@ -38,20 +39,6 @@ pub(super) fn read(layers: &mut Layers) -> ServerOptions {
 
 fn path(layers: &Layers, name: &str) -> Option<PathBuf> {
     layers.values.text(name).filter(|path| !path.is_empty()).map(PathBuf::from)
-}
-
-fn tls(layers: &mut Layers) -> Option<TlsOptions> {
-    let (certificate, key) = (path(layers, "server.tls_certificate"), path(layers, "server.tls_key"));
-    let (given, missing) = match (certificate, key) {
-        (Some(certificate), Some(key)) => return Some(TlsOptions { certificate, key }),
-        (None, None) => return None,
-        (Some(_), None) => ("server.tls_certificate", "server.tls_key"),
-        (None, Some(_)) => ("server.tls_key", "server.tls_certificate"),
-    };
-    let problem = Problem::new(Code::BadValue, format!("`{given}` needs `{missing}` beside it"));
-    let mend = "[server]\ntls_certificate = \"/etc/ssl/site/fullchain.pem\"\ntls_key = \"/etc/ssl/site/privkey.pem\"";
-    layers.problems.push(problem.at(layers.values.origin(given)).mend(mend));
-    None
 }
 
 /// `host:port`, with the host as a name, an address, or an IPv6 address in brackets.

@@ -83,9 +83,9 @@ impl Forwarding {
         }
         let is_believed = sender == Sender::Trusted
             || (sender == Sender::Unknown && self.ssl_header.as_ref() == Some(&X_FORWARDED_PROTO));
-        if !is_believed {
+        if !is_believed || (peer.is_tls && !headers.contains_key(X_FORWARDED_PROTO)) {
             // uvicorn would believe us.
-            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme()));
         }
         if sender != Sender::Trusted || !headers.contains_key(X_FORWARDED_FOR) {
             headers.insert(X_FORWARDED_FOR, value(peer.remote.to_string()));
@@ -160,7 +160,9 @@ fn without(headers: &HeaderMap, unwanted: impl Fn(&str) -> bool) -> HeaderMap {
 fn host(head: &Parts, peer: Peer) -> HeaderValue {
     match head.uri.authority() {
         Some(authority) => value(authority.as_str().to_owned()),
-        None if peer.local.port() == 80 && peer.local.is_ipv4() => value(peer.local.ip().to_string()),
+        None if peer.local.port() == (if peer.is_tls { 443 } else { 80 }) && peer.local.is_ipv4() => {
+            value(peer.local.ip().to_string())
+        }
         None => value(peer.local.to_string()),
     }
 }

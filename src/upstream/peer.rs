@@ -1,4 +1,4 @@
-//! Where a request came from, and where to.
+//! Where a request came from, where to, and whether under TLS.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -9,6 +9,8 @@ pub(crate) struct Peer {
     pub(crate) remote: IpAddr,
     /// Where it reached us: stands in for a missing `Host`.
     pub(crate) local: SocketAddr,
+    /// Whether TLS ends here.
+    pub(crate) is_tls: bool,
 }
 
 /// Who made a request, where trusted proxies stand between: put into each request's extensions by the server.
@@ -16,15 +18,21 @@ pub(crate) struct Peer {
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 impl Peer {
+    /// The connection's own scheme, as `scope["scheme"]` of ASGI without its `s`.
+    pub(super) const fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
+    }
+
     /// An IPv4 address that arrives in IPv6 form is written as what it is.
-    pub(crate) fn new(remote: IpAddr, local: SocketAddr) -> Self {
-        Self { remote: remote.to_canonical(), local: SocketAddr::new(local.ip().to_canonical(), local.port()) }
+    pub(crate) fn new(remote: IpAddr, local: SocketAddr, is_tls: bool) -> Self {
+        let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+        Self { remote: remote.to_canonical(), local, is_tls }
     }
 }
 
 impl Default for Peer {
     fn default() -> Self {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        Self { remote: nowhere, local: SocketAddr::new(nowhere, 0) }
+        Self { remote: nowhere, local: SocketAddr::new(nowhere, 0), is_tls: false }
     }
 }

@@ -1,7 +1,7 @@
-//! A connection to a server, over TCP or a Unix socket.
+//! A connection to a server, over TCP or a Unix socket, or of a client, over TCP or under TLS.
 
 use std::{
-    io::{self, IoSlice, Read},
+    io::{self, IoSlice},
     net::Shutdown,
     path::Path,
     pin::Pin,
@@ -15,12 +15,15 @@ use tokio::{
 };
 
 use super::Address;
+use crate::{readiness::try_read, tls::TlsStream};
 
 /// The stream itself: read and written as a whole, or by readiness.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Boxed, so that the others need no room for it.
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
@@ -51,6 +54,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(context),
             Self::Unix(stream) => stream.poll_read_ready(context),
+            Self::Tls(stream) => stream.poll_read_ready(context),
         }
     }
 
@@ -58,25 +62,20 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(context),
             Self::Unix(stream) => stream.poll_write_ready(context),
+            Self::Tls(stream) => stream.poll_write_ready(context),
         }
     }
 
-    /// One `read`. If it did not fill `buffer`, the stream counts as no longer readable, so that no second `read` is
-    /// needed to find that out.
+    /// One `read`.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut length = None;
-        let result = match self {
+        match self {
             Self::Tcp(stream) => {
-                stream.try_io(Interest::READABLE, || read_once(&SockRef::from(stream), buffer, &mut length))
+                try_read(SockRef::from(stream), buffer, |read| stream.try_io(Interest::READABLE, read))
             }
             Self::Unix(stream) => {
-                stream.try_io(Interest::READABLE, || read_once(&SockRef::from(stream), buffer, &mut length))
+                try_read(SockRef::from(stream), buffer, |read| stream.try_io(Interest::READABLE, read))
             }
-        };
-        match (length, result) {
-            (Some(length), _) => Ok(length),
-            (None, Err(error)) => Err(error),
-            (None, Ok(())) => Ok(0),
+            Self::Tls(stream) => stream.try_read(buffer),
         }
     }
 
@@ -84,6 +83,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tls(stream) => stream.try_write(bytes),
         }
     }
 
@@ -91,6 +91,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.try_write_vectored(slices),
             Self::Unix(stream) => stream.try_write_vectored(slices),
+            Self::Tls(stream) => stream.try_write_vectored(slices),
         }
     }
 
@@ -99,16 +100,9 @@ impl Stream {
         match self {
             Self::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
             Self::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
+            Self::Tls(stream) => stream.shutdown_write(),
         }
     }
-}
-
-/// Reads into `buffer`. The error that follows a `length` only says that there is no more for now.
-fn read_once(socket: &SockRef<'_>, buffer: &mut [u8], length: &mut Option<usize>) -> io::Result<()> {
-    let mut socket: &socket2::Socket = socket;
-    let read = socket.read(buffer)?;
-    *length = Some(read);
-    if read == 0 || read == buffer.len() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
 }
 
 impl AsyncRead for Stream {
@@ -116,6 +110,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
         }
     }
 }
@@ -125,6 +120,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
         }
     }
 
@@ -136,21 +132,27 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(context, slices),
         }
     }
 
+    /// Not under TLS: one record is made of bytes that stand together.
     fn is_write_vectored(&self) -> bool {
-        true
+        !matches!(self, Self::Tls(_))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(context),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
         }
     }
 }

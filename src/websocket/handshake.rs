@@ -195,13 +195,13 @@ impl Client {
         response.map(Either::Left)
     }
 
-    /// Takes the TCP stream back from hyper, and enters it among the open sockets under `outbox`. `None`: the client left
+    /// Takes the stream back from hyper, and enters it among the open sockets under `outbox`. `None`: the client left
     /// before the answer did.
     pub(super) async fn take_over(self, outbox: Arc<Outbox>) -> Option<TakenOver> {
         let upgraded = self.upgrade.await.ok()?;
         let parts = upgraded.downcast::<TokioIo<PatientStream>>().ok()?;
         Some(TakenOver {
-            stream: Stream::Tcp(parts.io.into_inner().into_inner()),
+            stream: parts.io.into_inner().into_inner(),
             early: parts.read_buf,
             registration: self.open.registry.register(&outbox),
             outbox,

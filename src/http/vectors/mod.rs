@@ -106,7 +106,7 @@ fn request(recorded: &Json) -> Request<Body> {
         request.headers_mut().append(name, HeaderValue::from_bytes(&value).expect("a value"));
     }
     let local = IpAddr::from([127, 0, 0, 1]);
-    request.extensions_mut().insert(Peer { remote: local, local: (local, 8000).into() });
+    request.extensions_mut().insert(Peer::new(local, (local, 8000).into(), false));
     request
 }
 

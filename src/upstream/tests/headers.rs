@@ -12,7 +12,7 @@ fn passed(forwarding: &Forwarding, peer: &str, headers: &[(&str, &str)]) -> Vec<
     for (name, value) in [&[("Host", "example.com")], headers].concat() {
         request = request.header(name, value);
     }
-    let peer = Peer::new(peer.parse().unwrap(), "10.0.0.9:8001".parse().unwrap());
+    let peer = Peer::new(peer.parse().unwrap(), "10.0.0.9:8001".parse().unwrap(), false);
     lines(&forwarding.request_headers(&request.body(()).unwrap().into_parts().0, peer).unwrap())
 }
 
@@ -140,7 +140,7 @@ fn a_request_without_a_host_names_where_it_was_sent_to() {
         ("http://example.com/", "10.0.0.9:80", "example.com"),
     ] {
         let head = Request::builder().version(Version::HTTP_10).uri(target).body(()).unwrap().into_parts().0;
-        let peer = Peer::new([9, 9, 9, 9].into(), local.parse().unwrap());
+        let peer = Peer::new([9, 9, 9, 9].into(), local.parse().unwrap(), false);
         assert_eq!(Forwarding::default().request_headers(&head, peer).unwrap()["host"], host);
     }
 }

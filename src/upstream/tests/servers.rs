@@ -39,7 +39,7 @@ fn start(servers: &[&Address]) -> Arc<Upstream> {
 fn port(connected: &Connected) -> u16 {
     match &connected.stream {
         crate::upstream::Stream::Tcp(stream) => stream.peer_addr().unwrap().port(),
-        crate::upstream::Stream::Unix(_) => 0,
+        crate::upstream::Stream::Unix(_) | crate::upstream::Stream::Tls(_) => 0,
     }
 }
 

@@ -48,6 +48,7 @@ use crate::{
     python::{self, Value},
     server::{LimitOptions, Server, ServerOptions, Site, Stop, Stopper},
     ticket::{Needs, Redeemed, Ticket, TicketStore, TicketStoreError},
+    tls::{self, TlsAcceptor},
     upstream::Upstream,
     user::{User, UserId, UserStore, UserStoreError},
 };
@@ -188,6 +189,8 @@ pub(crate) struct Setup {
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) layer: Option<Arc<dyn ChannelLayer>>,
     pub(crate) needs: Needs,
+    /// Under TLS, the clients come through a tunnel that speaks it for them.
+    pub(crate) tls: Option<Arc<TlsAcceptor>>,
 }
 
 impl Setup {
@@ -209,6 +212,7 @@ impl Setup {
             upstream: None,
             layer: None,
             needs: Needs::default(),
+            tls: None,
         }
     }
 
@@ -243,8 +247,12 @@ impl Setup {
     pub(crate) async fn start(self) -> TestServer {
         let options =
             ServerOptions { bind: "127.0.0.1:0".to_owned(), limits: self.limits.clone(), ..ServerOptions::default() };
-        let server = Server::bind(&options, Arc::default()).await.unwrap();
-        let (address, open) = (server.address(), server.sockets());
+        let server = Server::bind(&options, Arc::default()).await.unwrap().with_tls(self.tls.clone());
+        let (direct, open) = (server.address(), server.sockets());
+        let mut address = direct;
+        if self.tls.is_some() {
+            address = tls::tests::tunnel(address).await;
+        }
         let (site, receiver) = watch::channel(self.site());
         let (stop, stopped) = oneshot::channel::<()>();
         let stopper = Stopper::default();
@@ -253,7 +261,7 @@ impl Setup {
             let _ = stopped.await;
             stopper.raise(Stop::Spread);
         });
-        TestServer { address, open, site, stop: Some(stop), task, setup: self }
+        TestServer { address, direct, open, site, stop: Some(stop), task, setup: self }
     }
 }
 
@@ -269,6 +277,8 @@ pub(crate) fn declared(path: &str, reply: serde_json::Value) -> RouteOptions {
 /// A running server.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
+    /// Without the tunnel of a server under TLS.
+    pub(crate) direct: SocketAddr,
     pub(crate) open: Arc<OpenSockets>,
     pub(crate) site: watch::Sender<Arc<Site<FakeHttp>>>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
