@@ -1,4 +1,4 @@
-"""What src/settings/django_settings.py reads of Django projects, run as users run it: by the project's Python."""
+"""What `sluicegate settings --script` reads of Django projects, run as users run it: by the project's Python."""
 
 import json
 import os
@@ -11,10 +11,18 @@ from pathlib import Path
 
 import django
 import pytest
+from support.sluicegate import binary
 
-SCRIPT = Path(__file__).resolve().parents[2] / "src" / "settings" / "django_settings.py"
 PROJECTS = Path(__file__).resolve().parent / "projects"
 VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    """The script in a file, as it is printed."""
+    path = tmp_path_factory.mktemp("script") / "django_settings.py"
+    path.write_bytes(subprocess.run([binary(), "settings", "--script"], stdout=subprocess.PIPE, check=True).stdout)
+    return path
 
 
 @pytest.fixture
@@ -26,7 +34,7 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def read(tmp_path, home):
+def read(tmp_path, home, script):
     """Runs the script on a project; gives the document, with the process beside it."""
 
     def read(project, target=None, overlay=None, environment=None, arguments=(), code=0):
@@ -37,7 +45,7 @@ def read(tmp_path, home):
             path = tmp_path / "overlay.json"
             path.write_text(json.dumps(overlay))
             variables["OVERLAY"] = str(path)
-        command = [sys.executable, str(SCRIPT), *([target] if target else []), "--output", str(answer), *arguments]
+        command = [sys.executable, str(script), *([target] if target else []), "--output", str(answer), *arguments]
         done = subprocess.run(
             command,
             cwd=str(PROJECTS / project),
@@ -93,10 +101,10 @@ def test_the_output_file_is_for_its_owner_alone(read, tmp_path):
     assert stat.S_IMODE((tmp_path / "django.json").stat().st_mode) == 0o600
 
 
-def test_the_script_can_be_piped_into_python_and_prints_nothing_but_the_document(home):
+def test_the_script_can_be_piped_into_python_and_prints_nothing_but_the_document(home, script):
     done = subprocess.run(
         [sys.executable, "-", "mysite.settings"],
-        input=SCRIPT.read_bytes(),
+        input=script.read_bytes(),
         cwd=str(PROJECTS / "noisy"),
         env={"PATH": os.environ["PATH"], "HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -111,10 +119,10 @@ def test_the_script_can_be_piped_into_python_and_prints_nothing_but_the_document
     assert b"printed at the end" not in done.stderr
 
 
-def test_the_document_goes_to_an_open_descriptor(home):
+def test_the_document_goes_to_an_open_descriptor(home, script):
     reading, writing = os.pipe()
     done = subprocess.Popen(
-        [sys.executable, str(SCRIPT), "mysite.settings", "--output=fd:%d" % writing],
+        [sys.executable, str(script), "mysite.settings", "--output=fd:%d" % writing],
         cwd=str(PROJECTS / "noisy"),
         env={"PATH": os.environ["PATH"], "HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -128,8 +136,8 @@ def test_the_document_goes_to_an_open_descriptor(home):
     assert document["items"]["core"]["value"]["secret_key"] == "the-key-of-the-noisy-project"
 
 
-def test_unusable_arguments_end_with_2(home):
-    command = [sys.executable, str(SCRIPT), "--no-such-option"]
+def test_unusable_arguments_end_with_2(home, script):
+    command = [sys.executable, str(script), "--no-such-option"]
     assert subprocess.run(command, cwd=str(home), stderr=subprocess.DEVNULL).returncode == 2
 
 

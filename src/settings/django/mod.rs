@@ -5,6 +5,7 @@ mod document;
 mod python;
 mod run;
 mod say;
+mod script;
 mod tickets;
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -17,16 +18,13 @@ pub(super) use self::document::{
     Origins, Statement, ThrottleEntry, TicketViewEntry, UserItem,
 };
 use self::document::{Document, Item};
-pub(crate) use self::tickets::exchange_tickets;
+pub(crate) use self::{script::SCRIPT, tickets::exchange_tickets};
 use super::{
     layer::Layers,
     origin::Origin,
     problem::{Code, Problem},
     sources::{DjangoTarget, Sources},
 };
-
-/// The script that reads a project, for the project's own Python (3.8 and later).
-pub(crate) const SCRIPT: &str = include_str!("../django_settings.py");
 
 /// What the project said, item by item.
 #[derive(Debug, Default)]
