@@ -11,7 +11,7 @@ pub(crate) struct AdmissionOptions {
     pub(crate) handshakes: Option<Rate>,
     /// `tickets_per_second` and `tickets_burst`. Default: unlimited.
     pub(crate) tickets: Option<Rate>,
-    /// `at_once`: how many are worked on at the same time. Default: 64.
+    /// `at_once`: how many are worked on at the same time. Default: 256.
     pub(crate) at_once: usize,
     /// `waiting`: how many may wait for their turn. Default: 10,000.
     pub(crate) waiting: usize,
@@ -26,7 +26,7 @@ impl Default for AdmissionOptions {
         Self {
             handshakes: None,
             tickets: None,
-            at_once: 64,
+            at_once: 256,
             waiting: 10_000,
             wait: Duration::from_secs(10),
             share_users: true,
