@@ -1,7 +1,6 @@
 //! The listener of the admin address: few connections, short patience, and nothing that the sockets wait for.
 
 use std::{
-    io,
     net::{IpAddr, SocketAddr},
     pin::pin,
     sync::Arc,
@@ -12,15 +11,15 @@ use axum::{Router, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
 use tower_service::Service;
 
-use super::{board::Board, options::AdminOptions, router::router};
+use super::{board::Board, router::router};
 use crate::{
-    server::{self, PatientStream},
+    server::{Listening, PatientStream},
     upstream::Stream,
 };
 
@@ -40,8 +39,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// A bound admin address that does not accept yet.
 #[derive(Debug)]
 pub(crate) struct AdminServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    listening: Listening,
 }
 
 /// An admin address that answers.
@@ -56,20 +54,14 @@ pub(crate) struct RunningAdmin {
 pub(super) struct Peer(pub(super) IpAddr);
 
 impl AdminServer {
-    /// Binds `options.bind`.
-    ///
-    /// # Errors
-    ///
-    /// The address cannot be resolved or bound.
-    pub(crate) async fn bind(options: &AdminOptions) -> io::Result<Self> {
-        let listener = server::listen(&options.bind).await?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+    /// For what comes in at `listening`.
+    pub(crate) const fn new(listening: Listening) -> Self {
+        Self { listening }
     }
 
     /// Where it listens, with the real port.
     pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// Answers from `board`, until it is stopped.
@@ -80,6 +72,7 @@ impl AdminServer {
 
     async fn serve(self, board: Arc<Board>, stopped: watch::Receiver<()>) {
         let router = router(Arc::clone(&board));
+        let listener = self.listening.into_listener();
         let mut connections = JoinSet::new();
         {
             let mut sampling = pin!(board.sample());
@@ -89,7 +82,7 @@ impl AdminServer {
                     _ = stop.changed() => break,
                     () = &mut sampling => {}
                     Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                    accepted = self.listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
+                    accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
                         Ok((stream, peer)) => {
                             connections.spawn(serve_connection(stream, peer, router.clone(), stopped.clone()));
                         }
@@ -101,7 +94,7 @@ impl AdminServer {
                 }
             }
         }
-        drop((self.listener, stopped));
+        drop((listener, stopped));
         let ended = tokio::time::timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
         if ended.is_err() {
             tracing::debug!(connections = connections.len(), "connections to the admin address are dropped");

@@ -5,6 +5,7 @@ mod measured;
 mod no_admission;
 mod refused_login;
 mod site;
+mod takeover;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::SystemTime};
 
@@ -13,13 +14,14 @@ use tokio::sync::{Notify, watch};
 use crate::{
     admin::{Access, AdminOptions, AdminServer, Board},
     metrics::Metrics,
-    server::{Server, Site, Stop, Stopper},
+    server::{Given, Listening, Server, Site, Stop, Stopper},
     settings::Settings,
     tls::{TlsAcceptor, TlsOptions},
 };
 
 pub(crate) use layers::{Layers, try_once};
 pub(crate) use site::{OpenSiteError, Parts, open_parts};
+use takeover::{Sockets, Succession};
 
 /// What requests are answered by.
 pub(crate) type HttpSite = Site<axum::Router>;
@@ -33,6 +35,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     admin: Option<(AdminServer, Arc<Board>)>,
     tls: Option<Arc<TlsAcceptor>>,
+    succession: Option<Succession>,
 }
 
 /// Why the server cannot start.
@@ -55,6 +58,15 @@ pub enum AppError {
         /// What the system said.
         source: io::Error,
     },
+    /// The service manager has a socket for the admin address, and the settings have none.
+    #[error(
+        "the service manager hands over a socket named `admin`, and there is no admin address: `[admin] bind` or \
+         `--admin-bind` turns it on"
+    )]
+    NoAdmin,
+    /// The process that serves now cannot be taken over from.
+    #[error("cannot take over: {0}")]
+    Handover(Box<dyn std::error::Error + Send + Sync>),
     /// The files of the certificate cannot be used.
     #[error("TLS: {0}")]
     Tls(Box<dyn std::error::Error + Send + Sync>),
@@ -72,12 +84,18 @@ fn bind_hint(error: &io::Error) -> &'static str {
 }
 
 impl App {
-    /// Opens database, cache and channel layer, tries each once, compiles routes and templates, and binds the address.
+    /// Opens database, cache and channel layer, tries each once, compiles routes and templates, and binds the address, or
+    /// takes it over from the process that `[server] handover` leads to.
     ///
     /// # Errors
     ///
     /// [`AppError`] says which part does not work, and what to do about it.
     pub async fn build(settings: Settings) -> Result<Self, AppError> {
+        Self::build_on(settings, Given::default()).await
+    }
+
+    /// The same, with the sockets of the service manager.
+    pub(crate) async fn build_on(settings: Settings, given: Given) -> Result<Self, AppError> {
         let (bind, admin) = (settings.server.clone(), settings.admin.clone());
         let refused_login = Arc::new(Notify::new());
         let metrics = Arc::new(Metrics::default());
@@ -85,13 +103,14 @@ impl App {
         let site = open_site(settings, &refused_login, &layers, &metrics)
             .await
             .map_err(|error| AppError::Site(error.into()))?;
-        Self::with_site(&bind, admin.as_ref(), site, refused_login, layers, metrics).await
+        Self::with_site(&bind, admin.as_ref(), given, site, refused_login, layers, metrics).await
     }
 
-    /// Binds the addresses of `options` and `admin` for a site that is there already.
+    /// Listens at `options` and `admin`, or on what is given, for a site that is there already.
     pub(crate) async fn with_site(
         options: &crate::server::ServerOptions,
         admin: Option<&AdminOptions>,
+        given: Given,
         site: HttpSite,
         refused_login: Arc<Notify>,
         layers: Arc<Layers>,
@@ -99,17 +118,12 @@ impl App {
     ) -> Result<Self, AppError> {
         let tls = options.tls.as_ref().map(TlsAcceptor::open).transpose();
         let tls = tls.map_err(|error| AppError::Tls(error.into()))?.map(Arc::new);
-        let server = Server::bind(options, Arc::clone(&metrics))
-            .await
-            .map_err(|source| AppError::Bind { address: options.bind.clone(), source })?
-            .with_tls(tls.clone());
+        let sockets = Sockets::open(options, admin, given).await?;
+        let server = Server::new(sockets.main, options, Arc::clone(&metrics)).with_tls(tls.clone());
         layers.show_in(&metrics);
         let site = watch::Sender::new(Arc::new(site));
-        let admin = match admin {
-            Some(options) => Some(bind_admin(options, &server, &site).await?),
-            None => None,
-        };
-        Ok(Self { server, site, refused_login, layers, metrics, admin, tls })
+        let admin = admin.zip(sockets.admin).map(|(options, at)| admin_server(options, at, &server, &site));
+        Ok(Self { server, site, refused_login, layers, metrics, admin, tls, succession: sockets.succession })
     }
 
     /// Where it listens; with port 0 in `--bind` the port that the system chose.
@@ -138,6 +152,8 @@ impl App {
 
     /// Serves until `shutdown` is ready, then closes the sockets with 1012, spread over `[server] drain_seconds`, lets
     /// requests finish, leaves all groups and returns. The admin address answers until then.
+    ///
+    /// Where another process takes over by `[server] handover`, this does the same at once, and the other has both addresses.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let stop = Stopper::default();
         let mut running = pin!(self.run_until(stop.clone()));
@@ -152,14 +168,31 @@ impl App {
 
     /// The same, where `stop` says when, and how.
     pub(crate) async fn run_until(self, stop: Stopper) {
-        let Self { server, site, layers, admin, tls, .. } = self;
-        let admin = admin.map(|(server, board)| server.start(board));
+        let Self { server, site, layers, admin, tls, succession, .. } = self;
+        let mut admin = admin.map(|(server, board)| server.start(board));
         let renewal = tls.map(|tls| tokio::spawn(tls.renew()));
         let reports = tokio::spawn({
             let layers = Arc::clone(&layers);
             async move { layers.report().await }
         });
-        server.serve(site.subscribe(), stop.clone()).await;
+        let mut serving = pin!(server.serve(site.subscribe(), stop.clone()));
+        let succession = async {
+            if let Some(succession) = succession {
+                succession.go_on(&stop).await;
+            }
+        };
+        tokio::select! {
+            // It accepts before the process that it takes over from hears of it.
+            biased;
+            () = &mut serving => {}
+            () = succession => {
+                if stop.asked() == Stop::HandedOver && let Some(admin) = admin.take() {
+                    tokio::join!(&mut serving, admin.stop());
+                } else {
+                    serving.await;
+                }
+            }
+        }
         if let Some(renewal) = renewal {
             renewal.abort();
         }
@@ -181,18 +214,18 @@ impl std::fmt::Debug for App {
     }
 }
 
-async fn bind_admin(
+fn admin_server(
     options: &AdminOptions,
+    listening: Listening,
     server: &Server,
     site: &watch::Sender<Arc<HttpSite>>,
-) -> Result<(AdminServer, Arc<Board>), AppError> {
-    let bound = AdminServer::bind(options).await;
-    let admin = bound.map_err(|source| AppError::BindAdmin { address: options.bind.clone(), source })?;
+) -> (AdminServer, Arc<Board>) {
+    let admin = AdminServer::new(listening);
     tracing::info!("the admin page is at http://{}", admin.address());
     if options.is_open_to_others(admin.address()) {
         tracing::warn!("{}", AdminOptions::OPEN_TO_OTHERS);
     }
-    Ok((admin, Arc::new(Board::new(Access::new(options), server.sockets(), site.subscribe()))))
+    (admin, Arc::new(Board::new(Access::new(options), server.sockets(), site.subscribe())))
 }
 
 /// Opens everything that `settings` name, and tries it once.

@@ -10,7 +10,11 @@ use super::{
     serve,
     signals::{self, StopSignals},
 };
-use crate::{app::App, demo, server::Stopper};
+use crate::{
+    app::App,
+    demo,
+    server::{Given, Stopper},
+};
 
 pub(super) fn run(arguments: &DemoArguments) -> u8 {
     logging::start(false);
@@ -29,7 +33,8 @@ async fn show(arguments: &DemoArguments) -> u8 {
             return UNUSABLE;
         }
     };
-    let app = match App::with_site(&options, None, site, Arc::default(), Arc::default(), Arc::default()).await {
+    let parts = (Arc::default(), Arc::default(), Arc::default());
+    let app = match App::with_site(&options, None, Given::default(), site, parts.0, parts.1, parts.2).await {
         Ok(app) => app,
         Err(error) => {
             eprintln!("sluicegate: {error}");

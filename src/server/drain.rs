@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 use super::stop::{Stop, Stopper};
 use crate::websocket::{OpenSockets, longest_drain};
@@ -12,16 +15,31 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long sockets may take to leave where no time is given: their close frames are written, their groups left.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// How long those may take to be admitted who had connected when another process took over: what a handshake may wait for
+/// its turn, and a little more.
+const LAST_HANDSHAKES: Duration = Duration::from_secs(15);
+/// How often it is looked whether all of them are.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// The connections of the process, each of which holds a permit.
 pub(super) struct Connections {
     pub(super) permits: Arc<Semaphore>,
     /// How many there can be.
     pub(super) most: usize,
+    /// Held by those who have asked for nothing yet, and by handshakes that are not answered yet.
+    pub(super) undecided: Arc<()>,
 }
 
 impl Connections {
     fn open(&self) -> usize {
         self.most - self.permits.available_permits()
+    }
+
+    /// Waits until all who have connected were admitted or refused.
+    async fn decided(&self) {
+        while Arc::strong_count(&self.undecided) > 1 {
+            sleep(LOOK).await;
+        }
     }
 
     /// Waits until there are none.
@@ -33,7 +51,7 @@ impl Connections {
 }
 
 /// Closes the sockets over `time`, or at once where `stop` asks for it, and waits until all connections are gone, for no
-/// longer than a close may take.
+/// longer than a close may take. Where another process serves already, who had connected is admitted before.
 pub(super) async fn drain(
     open: &OpenSockets,
     connections: &Connections,
@@ -41,6 +59,14 @@ pub(super) async fn drain(
     close_timeout: Duration,
     stop: &Stopper,
 ) {
+    if stop.asked() == Stop::HandedOver {
+        tokio::select! {
+            () = connections.decided() => {}
+            () = sleep(LAST_HANDSHAKES) => {}
+            () = stop.reaches(Stop::AtOnce) => {}
+        }
+        open.stop_admitting();
+    }
     let sockets = open.registry.open();
     let time = if stop.asked() < Stop::AtOnce { longest_drain(sockets, time) } else { Duration::ZERO };
     tracing::info!(sockets, seconds = time.as_secs_f64(), "closing sockets");

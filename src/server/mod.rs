@@ -7,6 +7,8 @@ mod client_address;
 mod descriptors;
 mod dispatch;
 mod drain;
+mod handover;
+mod listening;
 mod options;
 mod patient_stream;
 mod secure;
@@ -18,10 +20,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -31,7 +30,7 @@ use http_body_util::Either;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
+    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tower_service::Service;
@@ -48,6 +47,8 @@ use dispatch::{ClientConnection, dispatch};
 use drain::Connections;
 use secure::secure;
 
+pub(crate) use handover::{Handover, Offer, Takeover, take};
+pub(crate) use listening::{Given, Listening};
 pub(crate) use options::{LimitOptions, ServerOptions};
 pub(crate) use patient_stream::PatientStream;
 pub(crate) use stop::{Stop, Stopper};
@@ -56,8 +57,6 @@ pub(crate) use stop::{Stop, Stopper};
 const MAX_HEADERS: usize = 1000;
 /// How long who has just connected may take to say what they want, once the server stops.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
-/// Connections that may wait in the kernel until they are accepted.
-const BACKLOG: u32 = 4096;
 /// How long to wait where the process or the machine is out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How exact the sockets' shared timer is.
@@ -98,8 +97,7 @@ pub(crate) fn most_sockets(descriptors: u64) -> usize {
 /// A bound server that does not accept yet.
 #[derive(Debug)]
 pub(crate) struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    listening: Listening,
     limits: LimitOptions,
     /// Over what time the sockets are closed at the end.
     drain: Duration,
@@ -110,26 +108,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Binds `options.bind` and raises the limit of file descriptors as far as it goes.
-    ///
-    /// # Errors
-    ///
-    /// The address cannot be resolved or bound.
+    /// On a socket of its own.
+    #[cfg(test)]
     pub(crate) async fn bind(options: &ServerOptions, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let listener = listen(&options.bind).await?;
-        let address = listener.local_addr()?;
+        Ok(Self::new(Listening::open(&options.bind, None, None).await?, options, metrics))
+    }
+
+    /// For what comes in at `listening`. Raises the limit of file descriptors as far as it goes.
+    pub(crate) fn new(listening: Listening, options: &ServerOptions, metrics: Arc<Metrics>) -> Self {
         let most = descriptors::most_connections(descriptors::raise_limit());
         let open = OpenSockets::new(Registry::new(TIMER_RESOLUTION), descriptors::most_sockets(most), metrics);
-        Ok(Self {
-            listener,
-            address,
+        Self {
+            listening,
             limits: options.limits.clone(),
             drain: options.drain,
             permits: Arc::new(Semaphore::new(most)),
             most,
             open: Arc::new(open),
             tls: None,
-        })
+        }
     }
 
     /// Speaks TLS by `tls`, where there is one.
@@ -139,7 +136,7 @@ impl Server {
 
     /// Where it listens, with the real port.
     pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// The sockets of this process.
@@ -148,25 +145,29 @@ impl Server {
     }
 
     /// Serves until `stop` asks for an end; then accepts no more, closes the sockets with 1012 and lets requests finish,
-    /// within a bounded time.
+    /// within a bounded time. Where another process serves already, those who connected here are admitted still.
     pub(crate) async fn serve<S, B>(self, site: watch::Receiver<Arc<Site<S>>>, stop: Stopper)
     where
         S: HttpService<B>,
         B: hyper::body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Self { listener, limits, drain, permits, most, open, tls, .. } = self;
+        let Self { listening, limits, drain, permits, most, open, tls } = self;
+        let is_kept = listening.is_kept();
+        let listener = listening.into_listener();
         let registry = Arc::clone(&open.registry);
         let timer = tokio::spawn(async move { registry.run().await });
         let revocation = tokio::spawn(websocket::watch(Arc::clone(&open)));
         let current = site.clone();
         open.follow(move || Arc::clone(&current.borrow().websocket));
-        let (end, ended) = watch::channel(());
+        let (end, ended) = watch::channel(false);
+        let undecided = Arc::new(());
         let close_timeout = site.borrow().websocket.close_timeout();
         let begin = |(stream, peer, permit): Accepted| {
             let connection = ClientConnection::new(&stream, peer, tls.is_some(), permit);
             let state = dispatch::Shared { site: site.clone(), open: Arc::clone(&open) };
-            tokio::spawn(serve_connection(stream, tls.clone(), connection, state, limits.clone(), ended.clone()));
+            let ended = Ended { ended: ended.clone(), undecided: Arc::clone(&undecided) };
+            tokio::spawn(serve_connection(stream, tls.clone(), connection, state, limits.clone(), ended));
         };
         {
             let mut stopped = pin!(stop.reaches(Stop::HandedOver));
@@ -177,17 +178,19 @@ impl Server {
                 begin(accepted);
             }
         }
-        open.stop_admitting();
-        if stop.asked() == Stop::HandedOver {
+        if stop.asked() != Stop::HandedOver {
+            open.stop_admitting();
+        }
+        if is_kept || stop.asked() == Stop::HandedOver {
+            // Who waits is accepted by another process.
             drop(listener);
         } else {
             // Who has connected is answered.
             waiting(listener, &permits).for_each(begin);
         }
         drop((ended, site));
-        // Dropping the sender would end the wait of each connection as well, but as an error.
-        end.send_replace(());
-        let connections = Connections { permits, most };
+        end.send_replace(true);
+        let connections = Connections { permits, most, undecided };
         drain::drain(&open, &connections, drain, close_timeout, &stop).await;
         timer.abort();
         revocation.abort();
@@ -197,22 +200,11 @@ impl Server {
 /// A connection, and its place among those that the process may hold.
 type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
-/// A listener at the first of the addresses of `bind` that can be had.
-pub(crate) async fn listen(bind: &str) -> io::Result<TcpListener> {
-    let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the address has no IP address");
-    for address in lookup_host(bind).await? {
-        let attempt = || {
-            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            socket.listen(BACKLOG)
-        };
-        match attempt() {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+/// How a connection hears that the server stops, and how that hears what is still to be decided.
+struct Ended {
+    ended: watch::Receiver<bool>,
+    /// Held by each connection until it has asked for something, and by each handshake until it is answered.
+    undecided: Arc<()>,
 }
 
 /// The next connection, once the process may hold one more. Never fails: what cannot be accepted is waited for.
@@ -261,7 +253,7 @@ async fn serve_connection<S, B>(
     connection: ClientConnection,
     shared: dispatch::Shared<S>,
     limits: LimitOptions,
-    mut stopped: watch::Receiver<()>,
+    stopped: Ended,
 ) where
     S: HttpService<B>,
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
@@ -269,6 +261,9 @@ async fn serve_connection<S, B>(
 {
     // Small frames are not held back. An error is the connection's own, and found by reading it.
     let _ = stream.set_nodelay(true);
+    let Ended { ended: mut stopped, undecided } = stopped;
+    let decision = Arc::downgrade(&undecided);
+    let undecided = Mutex::new(Some(undecided));
     let stream = match tls {
         None => Stream::Tcp(stream),
         Some(tls) => {
@@ -276,7 +271,7 @@ async fn serve_connection<S, B>(
             let secured = Box::pin(secure(stream, &tls, connection.peer, limits.handshake_timeout));
             let secured = tokio::select! {
                 secured = secured => secured,
-                _ = stopped.changed() => None,
+                () = told_to_end(&mut stopped, &undecided) => None,
             };
             let Some(stream) = secured else { return };
             stream
@@ -291,16 +286,21 @@ async fn serve_connection<S, B>(
     let url_bytes = limits.url_bytes;
     let stream = PatientStream::new(stream, limits.send_timeout);
     drop(limits);
-    let has_asked = AtomicBool::new(false);
-    let service = service_fn(|request| {
-        has_asked.store(true, Ordering::Relaxed);
+    let service = service_fn(|request: Request<Incoming>| {
+        let first = undecided.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let is_handshake = websocket::is_upgrade(request.headers());
+        let undecided = is_handshake.then(|| first.or_else(|| decision.upgrade()));
         let (connection, shared) = (connection.clone(), shared.clone());
-        async move { Ok::<Response<Either<B, _>>, Infallible>(dispatch(connection, shared, url_bytes, request).await) }
+        async move {
+            let answer = dispatch(connection, shared, url_bytes, request).await;
+            drop(undecided);
+            Ok::<Response<Either<B, _>>, Infallible>(answer)
+        }
     });
     let mut http = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let result = tokio::select! {
         result = &mut http => result,
-        () = told_to_end(&mut stopped, &has_asked) => {
+        () = told_to_end(&mut stopped, &undecided) => {
             http.as_mut().graceful_shutdown();
             http.await
         }
@@ -311,10 +311,10 @@ async fn serve_connection<S, B>(
 }
 
 /// Ready when the server stops; where nothing was asked yet, a moment later, since hyper would not hear it any more.
-async fn told_to_end(stopped: &mut watch::Receiver<()>, has_asked: &AtomicBool) {
+async fn told_to_end(stopped: &mut watch::Receiver<bool>, undecided: &Mutex<Option<Arc<()>>>) {
     // The sender is dropped when all has ended.
-    let _ = stopped.changed().await;
-    if !has_asked.load(Ordering::Relaxed) {
+    let _ = stopped.wait_for(|ended| *ended).await;
+    if undecided.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
         tokio::time::sleep(FIRST_WORDS).await;
     }
 }

@@ -1,6 +1,6 @@
 //! How far the server is to stop.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
@@ -22,27 +22,48 @@ pub(crate) enum Stop {
 
 /// Where it is said, and seen, how far a server is to stop.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stopper(Arc<watch::Sender<Stop>>);
+pub(crate) struct Stopper(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: watch::Sender<Stop>,
+    /// The process that has taken over.
+    successor: OnceLock<u32>,
+}
 
 impl Stopper {
     /// Asks for no less than `stop`.
     pub(crate) fn raise(&self, stop: Stop) {
-        self.0.send_if_modified(|now| {
+        self.0.stop.send_if_modified(|now| {
             let is_more = stop > *now;
             *now = stop.max(*now);
             is_more
         });
     }
 
+    /// Another process has the listener, of this number where it is known.
+    pub(crate) fn hand_over(&self, successor: Option<u32>) {
+        if let Some(pid) = successor {
+            // There is but one.
+            let _ = self.0.successor.set(pid);
+        }
+        self.raise(Stop::HandedOver);
+    }
+
+    /// The process that has taken over.
+    pub(crate) fn successor(&self) -> Option<u32> {
+        self.0.successor.get().copied()
+    }
+
     /// What is asked for now.
     pub(crate) fn asked(&self) -> Stop {
-        *self.0.borrow()
+        *self.0.stop.borrow()
     }
 
     /// Waits until no less than `stop` is asked for.
     pub(crate) async fn reaches(&self, stop: Stop) {
         // The sender is here, so there is always one.
-        let _ = self.0.subscribe().wait_for(|now| *now >= stop).await;
+        let _ = self.0.stop.subscribe().wait_for(|now| *now >= stop).await;
     }
 }
 

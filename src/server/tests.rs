@@ -200,3 +200,27 @@ async fn a_drain_that_is_given_up_waits_for_nobody() {
         assert_eq!(client.see().await, Seen::close(1012, ""), "nobody is dropped without a word");
     }
 }
+
+#[tokio::test]
+async fn who_had_connected_when_another_process_took_over_is_admitted_and_then_closed() {
+    let setup = Setup::new();
+    setup.tickets.put(TICKET, Value::Int(1));
+    let options = super::ServerOptions { bind: "127.0.0.1:0".to_owned(), ..super::ServerOptions::default() };
+    let server = super::Server::bind(&options, Arc::default()).await.unwrap();
+    let address = server.address();
+    let (_site, receiver) = tokio::sync::watch::channel(setup.site());
+    let stopper = super::Stopper::default();
+    let task = tokio::spawn(server.serve(receiver, stopper.clone()));
+    let mut client = crate::websocket::tests::Client(tokio::net::TcpStream::connect(address).await.unwrap());
+    // Accepted before the hand-over.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begun = std::time::Instant::now();
+    stopper.hand_over(None);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "it listens no more");
+    assert_eq!(client.handshake(&format!("/ws/chat/?uuid={TICKET}"), &[]).await.status, 101);
+    assert_eq!(client.see().await, Seen::close(1012, ""));
+    drop(client);
+    timeout(LONG, task).await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
