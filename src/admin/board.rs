@@ -97,6 +97,8 @@ impl Board {
             sockets: self.open.registry.open(),
             admitted: self.open.metrics.handshakes.accepted_so_far(),
             refused: self.open.refusals.count(),
+            issued: self.open.metrics.tickets.issued_so_far(),
+            not_issued: self.open.metrics.tickets.refused_so_far(),
             received: layer.received,
             delivered: layer.delivered,
         }

@@ -171,6 +171,8 @@ const charts = [
   new Chart("chart-sockets", "Open sockets", "", [{ key: "sockets", label: "open" }]),
   new Chart("chart-handshakes", "Handshakes", "/s", [
     { key: "admitted", label: "admitted /s" }, { key: "refused", label: "refused /s", second: true }]),
+  new Chart("chart-tickets", "Tickets", "/s", [
+    { key: "issued", label: "issued /s" }, { key: "not_issued", label: "refused /s", second: true }]),
   new Chart("chart-events", "Channel layer", "/s", [{ key: "delivered", label: "events to sockets /s" }]),
 ];
 

@@ -20,6 +20,10 @@ pub(super) struct Totals {
     /// Handshakes.
     pub(super) admitted: u64,
     pub(super) refused: u64,
+    /// Tickets that were issued here.
+    pub(super) issued: u64,
+    /// Requests for a ticket that got none.
+    pub(super) not_issued: u64,
     /// Messages of the channel layer that came for this process.
     pub(super) received: u64,
     /// Copies of them that went to sockets.
@@ -54,6 +58,8 @@ impl Samples {
                 sockets: totals.sockets,
                 admitted: totals.admitted.saturating_sub(last.admitted),
                 refused: totals.refused.saturating_sub(last.refused),
+                issued: totals.issued.saturating_sub(last.issued),
+                not_issued: totals.not_issued.saturating_sub(last.not_issued),
                 received: totals.received.saturating_sub(last.received),
                 delivered: totals.delivered.saturating_sub(last.delivered),
             });
@@ -83,13 +89,15 @@ impl Samples {
 
 impl Sample {
     fn to_json(&self) -> Value {
-        let Totals { sockets, admitted, refused, received, delivered } = self.counts;
+        let Totals { sockets, admitted, refused, issued, not_issued, received, delivered } = self.counts;
         json!({
             "number": self.number,
             "at": timestamp(self.at),
             "sockets": sockets,
             "admitted": admitted,
             "refused": refused,
+            "issued": issued,
+            "not_issued": not_issued,
             "received": received,
             "delivered": delivered,
         })

@@ -31,6 +31,18 @@ impl Tickets {
         self.refused.one(code);
     }
 
+    /// How many the view answered with.
+    pub(crate) fn issued_so_far(&self) -> u64 {
+        self.issued.get()
+    }
+
+    /// How many requests got none.
+    pub(crate) fn refused_so_far(&self) -> u64 {
+        let mut refused = 0;
+        self.refused.each(|_, count| refused += count);
+        refused
+    }
+
     pub(super) fn write(&self, page: &mut Page) {
         page.counter("sluicegate_tickets_issued", "Tickets that the ticket view answered with.")
             .sample(&[], self.issued.get());
