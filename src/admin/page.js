@@ -4,7 +4,7 @@ const $ = (id) => document.getElementById(id);
 const API = "api/v1/";
 const POLL = 2000;
 const PATIENCE = 5000;
-const PAGE = 50;
+const PAGE = 25;
 const MINUTES = 5;
 const SPAN = MINUTES * 60;
 const MOST_REFUSALS = 300;
@@ -40,6 +40,9 @@ function make(tag, properties, ...children) {
 
 // A name of somebody else's: its writing direction ends where it ends.
 const isolated = (text, properties) => make("bdi", { ...properties, textContent: text });
+
+// Breaks after a colon or slash before it breaks elsewhere.
+const breakable = (text) => text.split(/(?<=[:/])/).flatMap((part) => [part, make("wbr", {})]);
 
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -173,7 +176,7 @@ const charts = [
     { key: "admitted", label: "admitted /s" }, { key: "refused", label: "refused /s", second: true }]),
   new Chart("chart-tickets", "Tickets", "/s", [
     { key: "issued", label: "issued /s" }, { key: "not_issued", label: "refused /s", second: true }]),
-  new Chart("chart-events", "Channel layer", "/s", [{ key: "delivered", label: "events to sockets /s" }]),
+  new Chart("chart-events", "Channel layer", "/s", [{ key: "delivered", label: "sent to sockets /s" }]),
 ];
 
 function addSamples(rates) {
@@ -260,8 +263,8 @@ function row(socket) {
   button.setAttribute("aria-label", "Disconnect " + name);
   button.addEventListener("click", () => openDisconnect(socket, name));
   const element = make("tr", {}, user,
-    make("td", { className: "mono", textContent: socket.route }),
-    make("td", { className: "mono", textContent: socket.address }),
+    make("td", { className: "mono" }, ...breakable(socket.route)),
+    make("td", { className: "mono" }, ...breakable(socket.address)),
     make("td", {}, age), make("td", {}, button));
   return Object.assign(element, { age, since: Date.parse(socket.since) });
 }
