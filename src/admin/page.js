@@ -142,7 +142,9 @@ class Chart {
     const highest = Math.max(...this.series.map(({ key }) => Math.max(...samples.map((sample) => sample[key]))));
     const most = rounded(highest);
     setText(this.most, number.format(most));
-    this.series.forEach(({ key }, index) => {
+    this.series.forEach(({ key, second }, index) => {
+      const isDrawn = !second || samples.some((sample) => sample[key]);
+      for (const path of Object.values(this.paths[index])) path.toggleAttribute("hidden", !isDrawn);
       const points = samples.map((sample) => x(sample).toFixed(1) + " " + (100 - (100 * sample[key]) / most).toFixed(1));
       this.paths[index].line.setAttribute("d", "M" + points.join("L"));
       this.paths[index].area.setAttribute("d", `M${x(samples[0]).toFixed(1)} 100L${points.join("L")}V100Z`);
@@ -347,7 +349,7 @@ function showAccess() {
 
 function showError(element, error) {
   element.hidden = !error;
-  setText(element, error ? (error instanceof Refused ? error.message : "The server does not answer.") : "");
+  setText(element, error ? (error instanceof Refused ? error.message.replaceAll("`", "") : "The server does not answer.") : "");
 }
 
 function openDisconnect(socket, name) {
