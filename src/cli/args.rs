@@ -191,7 +191,8 @@ pub(super) struct ProjectArguments {
     /// The project's folder [default: the current folder].
     #[arg(long, value_name = "DIR")]
     project_dir: Option<PathBuf>,
-    /// The project's Python [default: `VIRTUAL_ENV`, then .venv or venv in the project folder, then python3].
+    /// The project's Python [default: `VIRTUAL_ENV`, then .venv or venv in the project folder, then the environment that
+    /// has sluicegate beside Django, then python3].
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// sluicegate's own settings [default: sluicegate.toml where it exists].

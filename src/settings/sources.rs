@@ -18,7 +18,8 @@ pub(crate) struct Sources {
     pub(crate) django_json: Option<PathBuf>,
     /// `--project-dir DIR`. Default: the current folder.
     pub(crate) project_dir: Option<PathBuf>,
-    /// `--python PATH`. Default: `VIRTUAL_ENV`, then `.venv` or `venv` in the project folder, then `python3`.
+    /// `--python PATH`. Default: `VIRTUAL_ENV`, then `.venv` or `venv` in the project folder, then the environment that has
+    /// sluicegate beside Django, then `python3`.
     pub(crate) python: Option<PathBuf>,
     /// `--config FILE`. Default: `sluicegate.toml` in the project folder, where it exists.
     pub(crate) config: Option<PathBuf>,

@@ -8,7 +8,7 @@ mod say;
 mod script;
 mod tickets;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, env, fs, path::Path};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -160,7 +160,7 @@ fn run_project(sources: &Sources, target: &DjangoTarget, option: Option<&str>) -
         DjangoTarget::Default if project.join("manage.py").is_file() => None,
         DjangoTarget::Default => return Err(say::target_unknown(&project)),
     };
-    let python = python::find(sources, &project);
+    let python = python::find(sources, &project, env::current_exe().ok().as_deref());
     let run = run::Run {
         python: &python.program,
         project: &project,
