@@ -15,7 +15,7 @@ from support.websocket_client import Socket, Unsent
 # What may differ of an answer; see test_proxy_http.py.
 HOP = {"date", "connection", "upgrade", "keep-alive", "transfer-encoding", "content-length"}
 # Headers that the consumer sees differently.
-FORWARDED = {"x-forwarded-for"}
+FORWARDED = {"x-forwarded-for", "traceparent"}
 STACKS = ["ticket", "session", "public"]
 DEFLATE = ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
 

@@ -18,6 +18,7 @@ HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date"
 # What a view sees differently.
 SEEN = {
     "x-forwarded-for": "added: the address of the client, which is no longer that of the connection",
+    "traceparent": "added where the client sent none: its own log and Django's then name a request by one id",
     "connection": "between neighbours; the way to Django is sluicegate's own",
     "transfer-encoding": "between neighbours",
     "trailer": "between neighbours",
