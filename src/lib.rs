@@ -24,6 +24,7 @@
 //! user/          Django's user model: lookups
 //! ticket/        Ticket, TicketStore: issue, redeem
 //! cache/         Django's cache, byte for byte: key, value, pickle; then each backend
+//! commands/      what Django or the command line asks of every sluicegate, over the channel layer
 //! channel_layer/ what channels_redis does: names, messages, Redis, pub/sub, in memory
 //! websocket/     one client connection: scope, route, handshake, connection, close
 //! consumer/      what stands behind a socket: the trait, and its kinds
@@ -56,6 +57,7 @@ mod causes;
 pub mod channel_layer;
 pub mod cli;
 mod clock_offset;
+mod commands;
 pub mod consumer;
 mod database;
 mod demo;

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     channel_layer::{Counters, GroupSizes},
+    commands::Commands,
     server::Site,
     websocket::OpenSockets,
 };
@@ -30,6 +31,7 @@ pub(super) const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Board {
     access: RwLock<Arc<Access>>,
     pub(super) open: Arc<OpenSockets>,
+    pub(super) commands: Arc<Commands>,
     site: watch::Receiver<Arc<Site<Router>>>,
     /// When the process began to serve.
     pub(super) started: SystemTime,
@@ -39,11 +41,17 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn new(access: Access, open: Arc<OpenSockets>, site: watch::Receiver<Arc<Site<Router>>>) -> Self {
+    pub(crate) fn new(
+        access: Access,
+        open: Arc<OpenSockets>,
+        commands: Arc<Commands>,
+        site: watch::Receiver<Arc<Site<Router>>>,
+    ) -> Self {
         let access = RwLock::new(Arc::new(access));
         Self {
             access,
             open,
+            commands,
             site,
             started: SystemTime::now(),
             samples: Samples::default(),

@@ -3,10 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{answer::timestamp, board::Board};
-use crate::{
-    user::UserId,
-    websocket::{ConnectedSocket, Listed},
-};
+use crate::websocket::{ConnectedSocket, Listed};
 
 /// How far a listing goes: beyond that, searching finds more than turning pages.
 pub(super) const FURTHEST: usize = 10_000;
@@ -33,24 +30,16 @@ pub(super) fn connected(board: &Board, search: Option<&str>, offset: usize, limi
 }
 
 fn is_found(connected: &ConnectedSocket, search: &str) -> bool {
-    user_text(&connected.user).to_lowercase() == search
+    connected.user.to_string().to_lowercase() == search
         || connected.username.as_ref().is_some_and(|username| username.to_lowercase().contains(search))
-}
-
-/// The primary key as text: JavaScript's numbers end at 2^53.
-pub(super) fn user_text(user: &UserId) -> String {
-    match user {
-        UserId::Int(number) => number.to_string(),
-        UserId::Uuid(uuid) => uuid.to_string(),
-        UserId::Text(text) => text.clone(),
-    }
 }
 
 fn to_json(listed: &Listed) -> Value {
     let ConnectedSocket { user, username, route, address, since, .. } = &listed.connected;
     json!({
         "number": listed.number,
-        "user": user_text(user),
+        // As text: JavaScript's numbers end at 2^53.
+        "user": user.to_string(),
         "username": username,
         "route": **route,
         "address": address.to_string(),

@@ -4,8 +4,11 @@ use axum::body::{Body, to_bytes};
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
-use super::{board::Board, connected::user_text};
-use crate::{reason::Reason, websocket::close::CloseFrame};
+use super::board::Board;
+use crate::{
+    causes::with_causes,
+    commands::{ANSWER_TIME, Disconnected, Order, Who, disconnect_everywhere, disconnect_here},
+};
 
 /// A request names a user, and no more.
 const MOST_BYTES: usize = 4096;
@@ -31,11 +34,23 @@ pub(super) async fn named_user(headers: &HeaderMap, body: Body) -> Result<String
     }
 }
 
-/// Closes the sockets of a user, and tells how many.
+/// Closes the sockets of a user, on every sluicegate of the channel layer or on this one alone, and tells how many.
 pub(super) async fn disconnect(board: &Board, user: &str) -> Value {
-    let frame = CloseFrame::refusal(Reason::Disconnected);
-    let closed =
-        board.open.roll.close_where(|entered| (user_text(&entered.connected.user) == user).then(|| frame.clone()));
+    let order = Order::new(Who::Key(user.to_owned()));
+    if let Some(layer) = board.commands.layer() {
+        match disconnect_everywhere(layer.as_ref(), order.clone(), ANSWER_TIME).await {
+            Ok(done) => {
+                let Disconnected { sockets, servers } = done;
+                tracing::info!(user.id = user, sockets, servers, "a user was disconnected from the admin address");
+                return json!({ "closed": sockets, "servers": servers });
+            }
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::error!(error, "other sluicegates were not told to disconnect a user, only this one");
+            }
+        }
+    }
+    let closed = disconnect_here(&board.open, &order);
     tracing::info!(user.id = user, sockets = closed, "a user was disconnected from the admin address");
     json!({ "closed": closed, "servers": 1 })
 }

@@ -47,7 +47,7 @@ impl Admin {
             token: token.map(Secret::new),
             allowed_hosts: vec!["admin.example.com".to_owned()],
         };
-        let board = Arc::new(Board::new(Access::new(&options), open, site));
+        let board = Arc::new(Board::new(Access::new(&options), open, Arc::default(), site));
         Self { router: router(Arc::clone(&board)), board, _site: sender }
     }
 

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::{
     runtime::Handle,
+    sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
@@ -22,9 +23,11 @@ use crate::{
         self, Channel, ChannelLayer, ChannelLayerError, ChannelLayerOptions, Counters, GroupSizes, InvalidOptions,
         LayerBackend, Sink, Value,
     },
+    commands::{self, Commands},
     consumer::ask::Farewells,
     metrics::{self, Metrics},
     settings::Settings,
+    websocket::OpenSockets,
 };
 
 /// Between two attempts to get a message around while the layer starts.
@@ -47,6 +50,16 @@ pub(crate) struct Layers {
     pub(super) farewells: Arc<Farewells>,
     /// Who waits for a turn goes on waiting when settings are read again.
     pub(super) gates: Arc<Gates>,
+    /// What is asked of every sluicegate.
+    pub(super) commands: Arc<Commands>,
+    /// On which layer.
+    commands_on: watch::Sender<Option<ChannelLayerOptions>>,
+}
+
+/// On which layer a process with these settings hears commands: where nobody else can send, it hears none.
+pub(super) fn heard_by(settings: &Settings) -> Option<ChannelLayerOptions> {
+    let options = settings.channel_layer.as_ref().filter(|options| options.backend != LayerBackend::InMemory);
+    options.filter(|_| settings.commands).cloned()
 }
 
 struct Opened {
@@ -102,16 +115,36 @@ impl Layers {
         if let Some(layer) = self.known(options) {
             return Ok(Some(layer));
         }
-        let layer = Arc::new(ClosedWithItsUsers {
+        let layer = self.open(options)?;
+        try_once(layer.as_ref(), options.timeout).await?;
+        Ok(Some(self.add(options, layer)))
+    }
+
+    /// The layer of `options`: the one that is open already, or a new one that has not been tried.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOptions`].
+    pub(crate) fn untried(&self, options: &ChannelLayerOptions) -> Result<Arc<dyn ChannelLayer>, InvalidOptions> {
+        match self.known(options) {
+            Some(layer) => Ok(layer),
+            None => Ok(self.add(options, self.open(options)?)),
+        }
+    }
+
+    fn open(&self, options: &ChannelLayerOptions) -> Result<Arc<ClosedWithItsUsers>, InvalidOptions> {
+        Ok(Arc::new(ClosedWithItsUsers {
             layer: channel_layer::open(options)?,
             is_closed: AtomicBool::new(false),
             closed: Arc::clone(&self.closed),
             metrics: Arc::clone(&self.metrics),
-        });
-        try_once(layer.as_ref(), options.timeout).await?;
+        }))
+    }
+
+    fn add(&self, options: &ChannelLayerOptions, layer: Arc<ClosedWithItsUsers>) -> Arc<dyn ChannelLayer> {
         let opened = Opened { options: options.clone(), layer: Arc::downgrade(&layer), said: Counters::default() };
         self.lock().push(opened);
-        Ok(Some(layer))
+        layer
     }
 
     fn known(&self, options: &ChannelLayerOptions) -> Option<Arc<dyn ChannelLayer>> {
@@ -119,6 +152,21 @@ impl Layers {
         let layer =
             open.iter().filter(|opened| opened.options == *options).find_map(|opened| opened.layer.upgrade())?;
         Some(layer)
+    }
+
+    /// Hears commands on the layer of `options` from now on.
+    pub(super) fn hear_commands_on(&self, options: Option<ChannelLayerOptions>) {
+        self.commands_on.send_replace(options);
+    }
+
+    /// Hears commands about the sockets of `open`. Never ends.
+    pub(super) async fn hear_commands(self: Arc<Self>, open: Arc<OpenSockets>) {
+        let (commands, on) = (Arc::clone(&self.commands), self.commands_on.subscribe());
+        commands::hear(commands, on, open, |options| {
+            // Options that cannot be used are an error of the settings, which was said.
+            self.untried(options).inspect_err(|error| tracing::warn!(%error, "commands are not heard")).ok()
+        })
+        .await;
     }
 
     /// Tells views of the last sockets, and leaves all groups, so that nobody sends to this process any more.

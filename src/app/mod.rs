@@ -100,6 +100,7 @@ impl App {
         let refused_login = Arc::new(Notify::new());
         let metrics = Arc::new(Metrics::default());
         let layers = Arc::new(Layers::new(Arc::clone(&metrics)));
+        layers.hear_commands_on(layers::heard_by(&settings));
         let site = open_site(settings, &refused_login, &layers, &metrics)
             .await
             .map_err(|error| AppError::Site(error.into()))?;
@@ -122,7 +123,7 @@ impl App {
         let server = Server::new(sockets.main, options, Arc::clone(&metrics)).with_tls(tls.clone());
         layers.show_in(&metrics);
         let site = watch::Sender::new(Arc::new(site));
-        let admin = admin.zip(sockets.admin).map(|(options, at)| admin_server(options, at, &server, &site));
+        let admin = admin.zip(sockets.admin).map(|(options, at)| admin_server(options, at, &server, &layers, &site));
         Ok(Self { server, site, refused_login, layers, metrics, admin, tls, succession: sockets.succession })
     }
 
@@ -175,6 +176,7 @@ impl App {
             let layers = Arc::clone(&layers);
             async move { layers.report().await }
         });
+        let commands = tokio::spawn(Arc::clone(&layers).hear_commands(server.sockets()));
         let mut serving = pin!(server.serve(site.subscribe(), stop.clone()));
         let succession = async {
             if let Some(succession) = succession {
@@ -201,6 +203,7 @@ impl App {
             () = layers.close() => {}
             () = stop.reaches(Stop::Abandon) => layers.abandon().await,
         }
+        commands.abort();
         if let Some(admin) = admin {
             admin.stop().await;
         }
@@ -218,6 +221,7 @@ fn admin_server(
     options: &AdminOptions,
     listening: Listening,
     server: &Server,
+    layers: &Layers,
     site: &watch::Sender<Arc<HttpSite>>,
 ) -> (AdminServer, Arc<Board>) {
     let admin = AdminServer::new(listening);
@@ -225,7 +229,8 @@ fn admin_server(
     if options.is_open_to_others(admin.address()) {
         tracing::warn!("{}", AdminOptions::OPEN_TO_OTHERS);
     }
-    (admin, Arc::new(Board::new(Access::new(options), server.sockets(), site.subscribe())))
+    let commands = Arc::clone(&layers.commands);
+    (admin, Arc::new(Board::new(Access::new(options), server.sockets(), commands, site.subscribe())))
 }
 
 /// Opens everything that `settings` name, and tries it once.
@@ -267,9 +272,11 @@ impl Reloader {
     pub(crate) async fn reload(&self, settings: Settings) -> Result<(), OpenSiteError> {
         let admin = settings.admin.clone();
         let certificate = settings.server.tls.clone();
+        let commands = layers::heard_by(&settings);
         let site = open_site(settings, &self.refused_login, &self.layers, &self.metrics).await?;
         self.reload_certificate(certificate).await?;
         self.site.send_replace(Arc::new(site));
+        self.layers.hear_commands_on(commands);
         if let (Some(board), Some(options)) = (&self.board, &admin) {
             board.set_access(Access::new(options));
         }

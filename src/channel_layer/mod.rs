@@ -54,6 +54,10 @@ pub use options::{ChannelLayerOptions, Host, LayerBackend, SerializerFormat};
 pub(crate) use seal::Keep;
 pub use value::Value;
 
+/// The group that every sluicegate hears commands on. What a client says never makes a socket its member, nor sends to
+/// it.
+pub(crate) const COMMAND_GROUP: &str = "sluicegate";
+
 /// Whether a group can have that name. Matches channels 4.3, layers.py, `BaseChannelLayer.require_valid_group_name`.
 pub(crate) fn is_valid_group_name(name: &str) -> bool {
     names::require_valid_group_name(name).is_ok()

@@ -30,6 +30,8 @@ pub(super) enum Command {
     Settings(SettingsArguments),
     /// Print a ticket for a user, for trying things with curl.
     Ticket(TicketArguments),
+    /// Close all sockets of a user, on every sluicegate of the channel layer.
+    Disconnect(DisconnectArguments),
     /// Say what would be decided about an access token, step by step, and why.
     ExplainToken(ExplainTokenArguments),
     /// Say what would be decided about a handshake, step by step, and why.
@@ -101,6 +103,15 @@ pub(super) struct TicketArguments {
     #[command(flatten)]
     pub(super) project: ProjectArguments,
     /// The user's name (`USERNAME_FIELD`), or `id=<primary key>`.
+    #[arg(value_name = "USER")]
+    pub(super) user: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DisconnectArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    /// The user's name (`USERNAME_FIELD`), or `id=<primary key>`. Users who were deleted can be named, too.
     #[arg(value_name = "USER")]
     pub(super) user: String,
 }

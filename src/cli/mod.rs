@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod completions;
 mod demo;
+mod disconnect;
 mod explain;
 mod healthcheck;
 mod logging;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Ticket(arguments) => ticket::run(&arguments),
+        Command::Disconnect(arguments) => disconnect::run(&arguments),
         Command::ExplainToken(arguments) => explain::token(&arguments),
         Command::ExplainHandshake(arguments) => explain::handshake(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),

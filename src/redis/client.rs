@@ -69,11 +69,6 @@ impl Redis {
         Ok(Self { shared: Arc::new(Shared { primary, name, timeout, state: Mutex::new(State::Idle) }) })
     }
 
-    /// Where it is, for messages.
-    pub(crate) fn name(&self) -> &str {
-        &self.shared.name
-    }
-
     /// Sends `command`, once, and waits for its answer. `name` is for messages.
     ///
     /// # Errors

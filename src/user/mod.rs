@@ -7,7 +7,7 @@ mod options;
 mod sql;
 mod statement;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -75,6 +75,17 @@ pub(crate) enum UserId {
     Int(i64),
     Uuid(Uuid),
     Text(String),
+}
+
+/// `str(user.pk)`.
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(number) => number.fmt(f),
+            Self::Uuid(uuid) => uuid.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 impl From<&UserId> for Value {

@@ -27,7 +27,11 @@ mod values;
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
 use super::{Application, Connection, Consumer, DeclaredOptions, DeclaredReceive, OnError};
-use crate::{channel_layer::is_valid_group_name, python::Value, reason::Reason};
+use crate::{
+    channel_layer::{COMMAND_GROUP, is_valid_group_name},
+    python::Value,
+    reason::Reason,
+};
 use action::Action;
 use compiler::Compiler;
 pub(crate) use compiler::Table;
@@ -120,10 +124,10 @@ fn try_compile(route: &str, captures: &[String], options: &DeclaredOptions) -> R
 }
 
 impl Declared {
-    /// The group that a template names, if Channels takes its name.
+    /// The group that a template names, if Channels takes its name, and no group of ours has it.
     fn group(&self, group: &Template, given: &Given<'_>) -> Result<String, Reason> {
         let name = self.templates.render_text(group, &given.context(&group.reads)).ok();
-        name.filter(|name| is_valid_group_name(name)).ok_or(Reason::GroupInvalid)
+        name.filter(|name| is_valid_group_name(name) && name != COMMAND_GROUP).ok_or(Reason::GroupInvalid)
     }
 }
 
