@@ -63,6 +63,7 @@ class AdminSite:
         settings = {"DATABASES": databases, "CACHES": overlay.redis_cache(redis.url(number))}
         self.overlay = overlay.write(work, settings | {"CHANNEL_LAYERS": {"default": layer}}, "admin")
         self.config = f'[admin]\nbind = "127.0.0.1:{self.port}"\n' + (f'token = "{token}"\n' if token else "")
+        self.config += '[websocket]\nping_interval = 0\n'  # nobody here answers them
         self.config += f'[limits]\ntrusted_proxies = ["127.0.0.0/8"]\n{config}'
         self.url = f"http://127.0.0.1:{self.port}/"
         self.sockets, self.ids = [], {}
