@@ -7,6 +7,8 @@ const PATIENCE = 5000;
 const PAGE = 25;
 const MINUTES = 5;
 const SPAN = MINUTES * 60;
+// A second is too short to read a rate from.
+const SMOOTHED = 5;
 const MOST_REFUSALS = 300;
 const STORED = "sluicegate-admin-token";
 
@@ -17,7 +19,7 @@ const state = {
 
 // Words and numbers
 
-const number = new Intl.NumberFormat("en");
+const number = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const count = (many, one, several) => number.format(many) + " " + (many === 1 ? one : several || one + "s");
@@ -181,9 +183,15 @@ const charts = [
   new Chart("chart-events", "Channel layer", "/s", [{ key: "delivered", label: "sent to sockets /s" }]),
 ];
 
+const RATES = charts.flatMap(({ series }) => series.map(({ key }) => key)).filter((key) => key !== "sockets");
+
 function addSamples(rates) {
-  const added = rates.samples.map((sample) => ({ ...sample, time: Date.parse(sample.at) / 1000 }));
-  state.samples.push(...added);
+  for (const sample of rates.samples) {
+    const last = [...state.samples.slice(1 - SMOOTHED).map(({ counts }) => counts), sample];
+    const mean = (key) => last.reduce((sum, counts) => sum + counts[key], 0) / last.length;
+    const smooth = Object.fromEntries(RATES.map((key) => [key, mean(key)]));
+    state.samples.push({ ...sample, ...smooth, counts: sample, time: Date.parse(sample.at) / 1000 });
+  }
   if (!state.samples.length) return;
   const end = state.samples[state.samples.length - 1].time;
   state.samples = state.samples.filter((sample) => sample.time > end - SPAN);
@@ -386,7 +394,7 @@ async function disconnect(event) {
       sessionStorage.removeItem(STORED);
       $("disconnect-token").closest("label").hidden = false;
       $("disconnect-token").required = true;
-      $("disconnect-token").focus();
+      $("disconnect-token").select();
       showAccess();
     }
     showError($("disconnect-error"), error);
