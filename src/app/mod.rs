@@ -7,7 +7,14 @@ mod refused_login;
 mod site;
 mod takeover;
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::SystemTime};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::sync::{Notify, watch};
 
@@ -22,6 +29,9 @@ use crate::{
 pub(crate) use layers::{Layers, try_once};
 pub(crate) use site::{OpenSiteError, Parts, open_parts};
 use takeover::{Sockets, Succession};
+
+/// How long the channel layers may take to be left, and a little more.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(15);
 
 /// What requests are answered by.
 pub(crate) type HttpSite = Site<axum::Router>;
@@ -137,6 +147,16 @@ impl App {
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Whether the listening sockets are those of a process that runs and drains once this one serves.
+    pub(crate) fn takes_over(&self) -> bool {
+        self.succession.as_ref().is_some_and(Succession::takes_over)
+    }
+
+    /// How long it may take to end, from the first signal on.
+    pub(crate) fn longest_stop(&self) -> Duration {
+        self.server.longest_stop(self.site.borrow().websocket.close_timeout()) + LONGEST_FAREWELL
     }
 
     /// What swaps the settings of the running server.

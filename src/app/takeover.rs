@@ -68,6 +68,11 @@ impl Succession {
         Ok(Self { from, handover: Handover::bind(path)?, offer })
     }
 
+    /// Whether there is a process before this one.
+    pub(super) const fn takes_over(&self) -> bool {
+        self.from.is_some()
+    }
+
     /// Once this process accepts: lets the one before drain, and waits for the next one. Ends when that serves, or when
     /// this process is to stop for another reason.
     pub(super) async fn go_on(self, stop: &Stopper) {

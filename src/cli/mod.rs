@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod activation;
 mod args;
 mod check;
 mod completions;
@@ -11,6 +12,7 @@ mod logging;
 mod man;
 mod run;
 mod serve;
+mod service_manager;
 mod settings;
 mod signals;
 mod ticket;

@@ -11,16 +11,17 @@ use tokio::{
 };
 
 use super::{
-    DONE, FAILED, UNUSABLE,
+    DONE, FAILED, UNUSABLE, activation,
     args::ServeArguments,
     logging,
     run::{print_problems, runtime},
+    service_manager,
     signals::{self, StopSignals},
 };
 use crate::{
     app::{App, Reloader},
     consumer::Route,
-    server::{Stop, Stopper},
+    server::{Given, Stop, Stopper},
     settings::{Loaded, Settings, Sources, TicketViewState},
 };
 
@@ -33,12 +34,19 @@ const LONGEST_CANCELLATION: Duration = Duration::from_secs(1);
 /// `routes` come before those of the settings.
 pub(super) fn run(arguments: &ServeArguments, routes: impl IntoIterator<Item = Route>) -> u8 {
     logging::start(arguments.log_json);
+    let given = match activation::sockets() {
+        Ok(given) => given,
+        Err(error) => {
+            eprintln!("sluicegate: {error}");
+            return UNUSABLE;
+        }
+    };
     let routes = routes.into_iter().map(Route::into_options).collect();
     let sources = Sources { routes, ..arguments.project.sources() };
     match runtime() {
         Ok(runtime) => {
             let cancellation = sources.cancellation.clone();
-            let code = runtime.block_on(serve(sources));
+            let code = runtime.block_on(serve(sources, given));
             cancellation.cancel(LONGEST_CANCELLATION);
             runtime.shutdown_background();
             code
@@ -49,20 +57,23 @@ pub(super) fn run(arguments: &ServeArguments, routes: impl IntoIterator<Item = R
 
 /// Handles signals from the first moment: reading Django's settings takes seconds, and a SIGHUP that comes meanwhile,
 /// as from a log rotation or a deployment, must not end the process. It is followed by a reload.
-async fn serve(sources: Sources) -> u8 {
+async fn serve(sources: Sources, given: Given) -> u8 {
     let (Ok(hangups), Ok(signals)) = (signal(SignalKind::hangup()), StopSignals::catch()) else {
         return signals::none();
     };
     let stop = Stopper::default();
     tokio::spawn(signals.follow(stop.clone()));
     let app = tokio::select! {
-        app = start(&sources) => match app {
+        app = start(&sources, given) => match app {
             Ok(app) => app,
             Err(code) => return code,
         },
         () = stop.reaches(Stop::Spread) => return DONE,
     };
     announce(&app);
+    service_manager::ready(&format!("serving {}://{}", app.scheme(), app.address()));
+    tokio::spawn(service_manager::tell_of_the_end(stop.clone(), app.longest_stop()));
+    tokio::spawn(service_manager::show_life(app.takes_over()));
     let reloads = tokio::spawn(reload(app.reloader(), sources, hangups));
     app.run_until(stop).await;
     reloads.abort();
@@ -70,7 +81,7 @@ async fn serve(sources: Sources) -> u8 {
 }
 
 /// Reads the settings and puts the server together; where that fails, prints why and gives the exit code.
-async fn start(sources: &Sources) -> Result<App, u8> {
+async fn start(sources: &Sources, given: Given) -> Result<App, u8> {
     let sources = sources.clone();
     let loaded = match tokio::task::spawn_blocking(move || Settings::load(&sources)).await {
         Ok(Ok(loaded)) => loaded,
@@ -81,7 +92,7 @@ async fn start(sources: &Sources) -> Result<App, u8> {
         }
     };
     log_notes(&loaded);
-    Box::pin(App::build(loaded.settings)).await.map_err(|error| {
+    Box::pin(App::build_on(loaded.settings, given)).await.map_err(|error| {
         eprintln!("sluicegate: {error}");
         UNUSABLE
     })
@@ -127,6 +138,7 @@ async fn reload(reloader: Reloader, sources: Sources, mut hangups: Signal) {
             }
         }
         last = Some(Instant::now());
+        service_manager::reloading();
         let sources = sources.clone();
         let error = match tokio::task::spawn_blocking(move || Settings::load(&sources)).await {
             Ok(Ok(loaded)) => {
@@ -141,6 +153,7 @@ async fn reload(reloader: Reloader, sources: Sources, mut hangups: Signal) {
             None => tracing::info!("settings reloaded"),
             Some(error) => tracing::error!("settings not reloaded, the old ones stay: {error}"),
         }
+        service_manager::reloaded();
     }
 }
 
@@ -173,14 +186,14 @@ mod tests {
     async fn signals_that_come_while_the_settings_are_read_are_handled() {
         let folder = Folder::new(Account::Own);
         let hung_up = sources(&folder, "kill -HUP $PPID; sleep 0.3; exit 3");
-        assert_eq!(serve(hung_up).await, UNUSABLE, "the start goes on after SIGHUP");
+        assert_eq!(serve(hung_up, Given::default()).await, UNUSABLE, "the start goes on after SIGHUP");
         let begun = Instant::now();
         let terminated = sources(&folder, "kill -TERM $PPID; sleep 5; exit 3");
-        assert_eq!(serve(terminated).await, DONE);
+        assert_eq!(serve(terminated, Given::default()).await, DONE);
         assert!(begun.elapsed() < Duration::from_secs(4), "SIGTERM ends the start at once");
         let sources = self::sources(&folder, "echo $$ > pid; kill -TERM $PPID; exec sleep 60");
         let cancellation = sources.cancellation.clone();
-        assert_eq!(serve(sources).await, DONE);
+        assert_eq!(serve(sources, Given::default()).await, DONE);
         cancellation.cancel(LONGEST_CANCELLATION);
         let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
         assert!(!std::path::Path::new("/proc").join(pid.trim()).exists(), "the project's Python still runs");

@@ -21,6 +21,11 @@ const LAST_HANDSHAKES: Duration = Duration::from_secs(15);
 /// How often it is looked whether all of them are.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How long a drain may take, besides the time that sockets are closed over.
+pub(super) fn longest(close_timeout: Duration) -> Duration {
+    LAST_HANDSHAKES + close_timeout + GRACE
+}
+
 /// The connections of the process, each of which holds a permit.
 pub(super) struct Connections {
     pub(super) permits: Arc<Semaphore>,

@@ -48,7 +48,7 @@ use drain::Connections;
 use secure::secure;
 
 pub(crate) use handover::{Handover, Offer, Takeover, take};
-pub(crate) use listening::{Given, Listening};
+pub(crate) use listening::{Given, Listening, checked};
 pub(crate) use options::{LimitOptions, ServerOptions};
 pub(crate) use patient_stream::PatientStream;
 pub(crate) use stop::{Stop, Stopper};
@@ -137,6 +137,11 @@ impl Server {
     /// Where it listens, with the real port.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.listening.address()
+    }
+
+    /// How long it may take from the first word of an end to the last.
+    pub(crate) fn longest_stop(&self, close_timeout: Duration) -> Duration {
+        self.drain + drain::longest(close_timeout)
     }
 
     /// The sockets of this process.
