@@ -1,6 +1,7 @@
 """Thousands of clients in one process, which remember what they were sent."""
 
 import asyncio
+import collections
 import itertools
 import resource
 import struct
@@ -14,12 +15,12 @@ ADDRESSES = 200
 
 
 class Client(asyncio.Protocol):
-    """`texts`: what came, in order. `ended`: None, or how: a close code, or "EOF"."""
+    """`texts`: what came, in order. `ended`: None, or how: a close code, or "EOF"; `ended_at`: when, by the loop's clock."""
 
-    __slots__ = ("texts", "ended", "status", "transport", "_answered", "_gone", "_rest")
+    __slots__ = ("texts", "ended", "ended_at", "status", "transport", "_answered", "_gone", "_rest")
 
     def __init__(self, loop):
-        self.texts, self.ended, self.status, self._rest = [], None, None, b""
+        self.texts, self.ended, self.ended_at, self.status, self._rest = [], None, None, None, b""
         self._answered, self._gone = loop.create_future(), loop.create_future()
 
     def connection_made(self, transport):
@@ -57,6 +58,7 @@ class Client(asyncio.Protocol):
             self.transport.write(frame(PONG, payload))
         elif opcode == CLOSE:
             self.ended = struct.unpack(">H", payload[:2])[0] if payload else 1005
+            self.ended_at = time.monotonic()
             self.transport.write(frame(CLOSE, payload[:2]))
 
     def connection_lost(self, error):
@@ -138,6 +140,41 @@ class Crowd:
             return told
 
         return self._run(all_of_them(), seconds)
+
+    def keep_coming(self, address, targets, *, every):
+        """
+        A new client each `every` seconds, which leaves as soon as it is answered. What is returned ends this when it is
+        called, and says how often clients were answered how: {101: 512, "ConnectionRefusedError": 3}.
+        """
+        ending, told = threading.Event(), collections.Counter()
+
+        async def one(target):
+            try:
+                client = await self._open(address, target)
+            except OSError as error:
+                told[type(error).__name__] += 1
+                return
+            told[client.status or "dropped"] += 1
+            client.transport.abort()
+            await client._gone
+
+        async def come():
+            tasks = []
+            for target in targets:
+                if ending.is_set():
+                    break
+                tasks.append(self._loop.create_task(one(target)))
+                await asyncio.sleep(every)
+            await asyncio.wait_for(asyncio.gather(*tasks), 30)
+
+        coming = asyncio.run_coroutine_threadsafe(come(), self._loop)
+
+        def end():
+            ending.set()
+            coming.result(60)
+            return dict(told)
+
+        return end
 
     def stop(self):
         """Breaks what is still connected."""

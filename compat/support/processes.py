@@ -32,7 +32,7 @@ class NotReady(Exception):
 class Process:
     """One server with its output in a file."""
 
-    def __init__(self, name, command, *, log, cwd=None, env=None, user=None, stdout=None):
+    def __init__(self, name, command, *, log, cwd=None, env=None, user=None, stdout=None, pass_fds=()):
         self.name = name
         self.log = Path(log)
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +46,7 @@ class Process:
                 stdout=out if stdout is None else stdout,
                 stderr=out,
                 start_new_session=True,
+                pass_fds=pass_fds,
                 preexec_fn=_die_with_parent,
             )
         _running.append(self)

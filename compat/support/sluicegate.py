@@ -49,17 +49,31 @@ class Sluicegate:
     server = "sluicegate"
 
     def __init__(
-        self, work, overlay, *, own=None, config="", routes=ROUTES, project=MYSITE, target=TARGET, arguments=(), env=None
+        self,
+        work,
+        overlay,
+        *,
+        own=None,
+        config="",
+        routes=ROUTES,
+        project=MYSITE,
+        target=TARGET,
+        arguments=(),
+        env=None,
+        starter=(),
+        pass_fds=(),
     ):
         self.name = f"{Path(overlay).stem}.sluicegate-{time.monotonic_ns() % 10**9}"
         self.config = work / f"{self.name}.toml"
         self.config.write_text(config + "\n" + routes, encoding="utf-8")
-        command = [example(own)] if own else [binary(), "serve"]
+        command = [*starter, *([example(own)] if own else [binary(), "serve"])]
         command += ["--django", target, "--project-dir", project, "--python", sys.executable]
         command += ["--bind", "127.0.0.1:0", "--config", self.config, *arguments]
         environment = project_environment(overlay) | (env or {})
         log = work / f"{self.name}.log"
-        self.process = Process("sluicegate", command, log=log, cwd=project, env=environment, stdout=subprocess.PIPE)
+        self.process = Process(
+            "sluicegate", command, log=log, cwd=project, env=environment, stdout=subprocess.PIPE, pass_fds=pass_fds
+        )
         self.address = ("127.0.0.1", self._port())
 
     def _port(self, seconds=30):

@@ -30,9 +30,9 @@ pub(crate) use take::{Takeover, take};
 /// How long a process that connects may take to say what it wants.
 const GREETING: Duration = Duration::from_secs(1);
 /// How long a process that has the listening sockets may take until it serves: everything else is open by then.
-const LONGEST_TAKEOVER: Duration = Duration::from_secs(10);
+const LONGEST_TAKEOVER: Duration = Duration::from_secs(5);
 /// How long to wait for the other's next word. Longer than the two together, since those that come are heard in turn.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Why nothing can be taken over, and a start must not go on as if there were nobody.
 #[derive(Debug, thiserror::Error)]
