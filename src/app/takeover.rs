@@ -65,7 +65,11 @@ impl Succession {
     fn new(path: &Path, from: Option<Takeover>, main: &Listening, admin: Option<&Listening>) -> io::Result<Self> {
         let offer =
             Offer { main: main.share()?, admin: admin.map(Listening::share).transpose()?, are_kept: main.is_kept() };
-        Ok(Self { from, handover: Handover::bind(path)?, offer })
+        let mut handover = Handover::bind(path)?;
+        if from.is_none() {
+            handover.place()?;
+        }
+        Ok(Self { from, handover, offer })
     }
 
     /// Whether there is a process before this one.
@@ -80,10 +84,10 @@ impl Succession {
         let hand_over = async {
             if let Some(before) = from {
                 before.confirm().await;
-            }
-            if let Err(error) = handover.place() {
-                tracing::error!(%error, "no other process can take over: the handover socket cannot be put in its place");
-                std::future::pending::<()>().await;
+                if let Err(error) = handover.place() {
+                    tracing::error!(%error, "no other process can take over: the handover socket has no place");
+                    std::future::pending::<()>().await;
+                }
             }
             stop.hand_over(handover.hand_over(&offer).await);
         };

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::server::listening::Given;
 
-/// How often it is tried where the running process ends at that moment, and how long to wait between.
+/// How often it is tried where a process has left its place, and how long to wait between: another one may be about to
+/// take it.
 const TRIES: u32 = 5;
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
@@ -44,13 +45,18 @@ pub(super) async fn take_as(path: &Path, user: u32) -> Result<Option<(Given, Tak
             Err(HandoverError::Broken { source, .. }) if is_gone(&source) && left > 0 => {
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }
+            // Left behind by a process that is gone.
+            Err(HandoverError::Broken { source, .. }) if source.kind() == io::ErrorKind::ConnectionRefused => {
+                return Ok(None);
+            }
             answer => return answer,
         }
     }
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | UnexpectedEof)
 }
 
 async fn ask(path: &Path, user: u32) -> Result<Option<(Given, Takeover)>, HandoverError> {
@@ -66,11 +72,8 @@ async fn ask(path: &Path, user: u32) -> Result<Option<(Given, Takeover)>, Handov
     }
     let mut stream = match UnixStream::connect(path).await {
         Ok(stream) => stream,
-        // Left behind by a process that is gone.
-        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(at(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(HandoverError::Broken { pid: None, source }),
     };
     let peer = stream.peer_cred().map_err(at)?;
     if peer.uid() != user {
