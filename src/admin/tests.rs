@@ -1,6 +1,11 @@
 //! The admin address as a client sees it.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{Router, body::Body, extract::Request};
 use http::{HeaderMap, Method, StatusCode, header};
@@ -188,4 +193,26 @@ async fn reasons_and_rates_are_listed() {
     let groups = admin.get("/api/v1/groups?limit=5").await.json();
     assert_eq!(groups, json!({ "channel_layer": false, "count": 0, "members": 0, "largest": [] }));
     assert_eq!(admin.get("/api/v1/groups?limit=501").await.status, 400);
+}
+
+/// The names in each JSON block of the page, and in the answer at the path that stands before it.
+#[tokio::test]
+async fn the_page_of_the_docs_has_the_names_that_are_answered() {
+    const PAGE: &str = include_str!("../../docs/admin.md");
+    let admin = Admin::new(Some(TOKEN));
+    admin.board.samples.take(SystemTime::UNIX_EPOCH, super::samples::Totals::default());
+    for path in ["overview", "connected", "groups", "refusals", "rates"] {
+        let answered = admin.get(&format!("/api/v1/{path}")).await.json();
+        let (_, rest) = PAGE.split_once(&format!("`/api/v1/{path}")).unwrap();
+        let written = rest.split("```").nth(1).unwrap().strip_prefix("json\n").unwrap();
+        let written: Value = serde_json::from_str(written).unwrap();
+        let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<HashSet<_>>();
+        assert_eq!(names(&written), names(&answered), "{path}");
+        if path == "rates" {
+            assert_eq!(names(&written["samples"][0]), names(&answered["samples"][0]));
+        }
+        if path == "overview" {
+            assert_eq!(names(&written["sockets"]), names(&answered["sockets"]));
+        }
+    }
 }

@@ -132,6 +132,9 @@ impl App {
         let sockets = Sockets::open(options, admin, given).await?;
         let server = Server::new(sockets.main, options, Arc::clone(&metrics)).with_tls(tls.clone());
         layers.show_in(&metrics);
+        if let Some(tls) = &tls {
+            tls.show_in(&metrics);
+        }
         let site = watch::Sender::new(Arc::new(site));
         let admin = admin.zip(sockets.admin).map(|(options, at)| admin_server(options, at, &server, &layers, &site));
         Ok(Self { server, site, refused_login, layers, metrics, admin, tls, succession: sockets.succession })

@@ -10,6 +10,7 @@ use rustls::{ServerConfig, crypto::aws_lc_rs, server::NoServerSessionStorage, si
 use tokio::{net::TcpStream, task::spawn_blocking, time::sleep};
 
 use super::{HandshakeError, Identity, IdentityError, TlsOptions, TlsStream, stamp::Stamp};
+use crate::metrics::Metrics;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -26,8 +27,8 @@ struct Current {
     stamps: [Option<Stamp>; 2],
     identity: Identity,
     config: Arc<ServerConfig>,
-    /// That it has expired was said.
-    is_told: bool,
+    /// What of its end was said last.
+    told: Option<String>,
 }
 
 /// Why there is no TLS.
@@ -45,16 +46,19 @@ impl Current {
         let stamps = stamps(options);
         let identity = Identity::read(options)?;
         let config = Arc::new(config(&identity)?);
-        Ok(Self { options: options.clone(), stamps, identity, config, is_told: false })
+        Ok(Self { options: options.clone(), stamps, identity, config, told: None })
     }
 
+    /// Of a fault once, and once a day of one that is to come.
     fn warn_of_faults(&mut self) {
-        if !self.is_told
-            && let Some(fault) = self.identity.fault(Timestamp::now())
+        let now = Timestamp::now();
+        let fault = self.identity.fault(now).or_else(|| self.identity.ends_soon(now));
+        if let Some(fault) = &fault
+            && self.told.as_ref() != Some(fault)
         {
-            self.is_told = true;
             tracing::warn!(file = %self.options.certificate.display(), "{fault}");
         }
+        self.told = fault;
     }
 }
 
@@ -76,7 +80,7 @@ fn config(identity: &Identity) -> Result<ServerConfig, rustls::Error> {
 }
 
 impl TlsAcceptor {
-    /// Reads the files. Warns of a certificate that clients will refuse.
+    /// Reads the files. Warns of a certificate that clients will refuse, now or soon.
     ///
     /// # Errors
     ///
@@ -107,8 +111,20 @@ impl TlsAcceptor {
         self.lock().identity.certified.cert[0].clone()
     }
 
-    /// When the certificate in use ends.
-    pub(crate) fn not_after(&self) -> Timestamp {
+    /// Shows in `metrics` when the certificate in use ends.
+    pub(crate) fn show_in(self: &Arc<Self>, metrics: &Metrics) {
+        let acceptor = Arc::clone(self);
+        metrics.sample(move |page| {
+            let seconds = u64::try_from(acceptor.not_after().as_second()).unwrap_or_default();
+            page.gauge(
+                "sluicegate_tls_certificate_not_after_timestamp_seconds",
+                "When the certificate that clients see ends.",
+            )
+            .sample(&[], seconds);
+        });
+    }
+
+    fn not_after(&self) -> Timestamp {
         self.lock().identity.described.not_after
     }
 

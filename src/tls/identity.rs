@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::{
     Error, InconsistentKeys,
     crypto::aws_lc_rs,
@@ -18,6 +18,9 @@ use super::{
     TlsOptions,
     x509::{Described, describe},
 };
+
+/// Whoever renews does so earlier: certbot 30 days before the end.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// What tells the key of one that is locked.
 const LOCKED: [&[u8]; 2] = [b"ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED"];
@@ -124,6 +127,21 @@ impl Identity {
         }
         (now < not_before)
             .then(|| format!("the certificate is good from {not_before} on: clients refuse it until then"))
+    }
+}
+
+impl Identity {
+    /// That it ends soon at `now`, for a certificate of its lifetime.
+    pub(crate) fn ends_soon(&self, now: Timestamp) -> Option<String> {
+        let Described { not_before, not_after, .. } = self.described;
+        let (left, lifetime) = (not_after.duration_since(now), not_after.duration_since(not_before));
+        (left.is_positive() && left < SOON.min(lifetime / 4)).then(|| {
+            let left = match left.as_hours() {
+                hours @ 0..48 => format!("{hours} h"),
+                hours => format!("{} days", hours / 24),
+            };
+            format!("the certificate expires at {not_after}, in {left}: by now it should have been renewed")
+        })
     }
 }
 

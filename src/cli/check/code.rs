@@ -83,6 +83,12 @@ pub(super) enum Code {
     DescriptorsFew,
     DescriptorsUnknown,
     ForwardedUnstated,
+    AdminOpen,
+    CertificateRefused,
+    CertificateEndsSoon,
+    CertificateNameless,
+    CertificateOtherHost,
+    KeyReadable,
     UpstreamUnreachable,
     UpstreamSilent,
     UpstreamUnhealthy,
@@ -116,7 +122,7 @@ const fn explain(
 
 impl Code {
     /// Every code, in order of their names.
-    pub(super) const TABLE: [Explanation; 60] = [
+    pub(super) const TABLE: [Explanation; 66] = [
         explain(
             Self::SettingsNote,
             "C001",
@@ -574,6 +580,54 @@ impl Code {
             "a proxy's headers are believed, whoever sends them",
             "Whoever reaches this address may say them.",
             "[limits]\ntrusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]        # the proxies before sluicegate; [] if there is none",
+        ),
+        explain(
+            Self::AdminOpen,
+            "C811",
+            Level::Warning,
+            "other machines reach the admin address, and there is no token",
+            "Whoever reaches it reads who is connected, from where, and what groups there are; nobody can disconnect anybody.",
+            "[admin]\nbind = \"127.0.0.1:9001\"        # or a network of your own\ntoken = \"...\"        # openssl rand -base64 32",
+        ),
+        explain(
+            Self::CertificateRefused,
+            "C821",
+            Level::Error,
+            "clients refuse the certificate",
+            "Browsers show a warning, and a WebSocket fails without a word.",
+            "certbot renew        # new files are taken up within a minute, without a restart",
+        ),
+        explain(
+            Self::CertificateEndsSoon,
+            "C822",
+            Level::Warning,
+            "the certificate ends soon",
+            "What renews it should have done so by now. New files are taken up within a minute, without a restart.",
+            "systemctl status certbot.timer",
+        ),
+        explain(
+            Self::CertificateNameless,
+            "C823",
+            Level::Warning,
+            "the certificate names no host",
+            "Clients compare the host with the names of subjectAltName alone, and find none.",
+            "certbot certonly -d example.com",
+        ),
+        explain(
+            Self::CertificateOtherHost,
+            "C824",
+            Level::Note,
+            "the certificate is not for a host of ALLOWED_HOSTS",
+            "Clients that connect by this name refuse it. Where another server ends their TLS, its certificate counts.",
+            "certbot certonly -d example.com",
+        ),
+        explain(
+            Self::KeyReadable,
+            "C825",
+            Level::Warning,
+            "the private key can be read by everybody on this machine",
+            "Whoever has it can pass for this server.",
+            "chmod 640 privkey.pem",
         ),
         explain(
             Self::UpstreamUnreachable,

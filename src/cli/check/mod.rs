@@ -1,6 +1,8 @@
 //! `sluicegate check`: settings, keys, database, cache and channel layer, live. One file for each subject; `code` has
 //! what each can find, of which `docs/check.md` is made.
 
+mod admin;
+mod certificate;
 mod channel_layer;
 mod clocks;
 mod code;
@@ -56,6 +58,8 @@ pub(super) fn run(arguments: &CheckArguments) -> u8 {
     sockets::check(&report, &mut findings);
     hosts::check(&report, &settings, &mut findings);
     keys::check(&settings, &mut findings);
+    admin::check(settings.admin.as_ref(), &mut findings);
+    certificate::check(&settings, &mut findings);
     match runtime() {
         Ok(runtime) => runtime.block_on(check_live(settings, &sources, arguments.compare.as_deref(), &mut findings)),
         Err(code) => return code,

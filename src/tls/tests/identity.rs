@@ -112,4 +112,8 @@ fn names_and_times_are_read_from_the_certificate() {
     assert!(site.fault(until).unwrap().contains("has expired"));
     let before = site.described.not_before - jiff::Span::new().seconds(1);
     assert!(site.fault(before).unwrap().contains("is good from"));
+    let left = |hours: i64| site.ends_soon(until - jiff::SignedDuration::from_hours(hours));
+    assert_eq!(left(13), None, "of two days the last quarter is soon");
+    assert!(left(11).unwrap().contains("in 11 h"));
+    assert_eq!(left(0), None, "it has ended");
 }
