@@ -168,17 +168,18 @@ impl Outbox {
         self.signal(QUEUED);
     }
 
-    /// Closes the socket after what waits. The first close counts.
-    pub(crate) fn close_with(&self, frame: CloseFrame) {
+    /// Closes the socket after what waits. The first close counts; whether this is it.
+    pub(crate) fn close_with(&self, frame: CloseFrame) -> bool {
         {
             let mut waiting = self.lock();
             if waiting.is_closed {
-                return;
+                return false;
             }
             waiting.is_closed = true;
             waiting.close = Some(Box::new(frame));
         }
         self.signal(QUEUED);
+        true
     }
 
     /// Whether [`close_with`](Self::close_with) was called, or the peer was too slow.

@@ -178,7 +178,7 @@ impl Roll {
         (listed, count)
     }
 
-    /// Closes the sockets that `wanted` names a close for. How many.
+    /// Closes the sockets that `wanted` names a close for. How many were not being closed already.
     pub(crate) fn close_where(&self, mut wanted: impl FnMut(&Entered<'_>) -> Option<CloseFrame>) -> usize {
         let mut count = 0;
         for index in 0..SHARDS {
@@ -188,15 +188,13 @@ impl Roll {
                     closes.push((Arc::clone(&entry.outbox), close));
                 }
             }
-            count += closes.len();
-            for (outbox, close) in closes {
-                outbox.close_with(close);
-            }
+            count += closes.into_iter().filter_map(|(outbox, close)| outbox.close_with(close).then_some(())).count();
         }
         count
     }
 
-    /// Closes the sockets whose time is over at `now`, in seconds since 1970, with `close`. How many. A shard in which
+    /// Closes the sockets whose time is over at `now`, in seconds since 1970, with `close`. How many were not being
+    /// closed already. A shard in which
     /// nothing is due costs a look.
     pub(crate) fn close_expired(&self, now: i64, close: &CloseFrame) -> usize {
         let mut count = 0;
@@ -216,10 +214,7 @@ impl Roll {
                 }
                 shard.expires = next;
             }
-            count += due.len();
-            for outbox in due {
-                outbox.close_with(close.clone());
-            }
+            count += due.iter().filter(|outbox| outbox.close_with(close.clone())).count();
         }
         count
     }
