@@ -3,7 +3,10 @@
 use std::{
     net::{IpAddr, SocketAddr},
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,6 +36,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const SEND_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long to wait where the process or the machine is out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long who has just connected may take to say what they want, once it stops: a probe's request is on its way.
+const FIRST_WORDS: Duration = Duration::from_millis(500);
 /// How long the last answers may take.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -121,19 +126,30 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, m
         .max_headers(MOST_HEADERS)
         .max_buf_size(HEAD_BYTES);
     let stream = TokioIo::new(PatientStream::new(Stream::Tcp(stream), SEND_TIMEOUT));
+    let has_asked = AtomicBool::new(false);
     let service = service_fn(|mut request: Request<Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(Peer(peer.ip()));
         router.clone().call(request)
     });
     let mut http = pin!(builder.serve_connection(stream, service));
     let result = tokio::select! {
         result = &mut http => result,
-        _ = stopped.changed() => {
+        () = told_to_end(&mut stopped, &has_asked) => {
             http.as_mut().graceful_shutdown();
             http.await
         }
     };
     if let Err(error) = result {
         tracing::debug!(%error, client.address = %peer.ip(), "connection to the admin address ended");
+    }
+}
+
+/// Ready when this stops; where nothing was asked yet, a moment later.
+async fn told_to_end(stopped: &mut watch::Receiver<()>, has_asked: &AtomicBool) {
+    // The sender is dropped when all has ended.
+    let _ = stopped.changed().await;
+    if !has_asked.load(Ordering::Relaxed) {
+        tokio::time::sleep(FIRST_WORDS).await;
     }
 }

@@ -101,7 +101,7 @@ impl App {
     ///
     /// [`AppError`] says which part does not work, and what to do about it.
     pub async fn build(settings: Settings) -> Result<Self, AppError> {
-        Self::build_on(settings, Given::default()).await
+        Box::pin(Self::build_on(settings, Given::default())).await
     }
 
     /// The same, with the sockets of the service manager.

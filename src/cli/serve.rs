@@ -143,7 +143,7 @@ async fn reload(reloader: Reloader, sources: Sources, mut hangups: Signal) {
         let error = match tokio::task::spawn_blocking(move || Settings::load(&sources)).await {
             Ok(Ok(loaded)) => {
                 log_notes(&loaded);
-                reloader.reload(loaded.settings).await.err().map(|error| error.to_string())
+                Box::pin(reloader.reload(loaded.settings)).await.err().map(|error| error.to_string())
             }
             Ok(Err(problems)) => Some(problems.to_string()),
             Err(error) => Some(error.to_string()),

@@ -70,8 +70,8 @@ pub(super) async fn drain(
             () = sleep(LAST_HANDSHAKES) => {}
             () = stop.reaches(Stop::AtOnce) => {}
         }
-        open.stop_admitting();
     }
+    open.stop_admitting();
     let sockets = open.registry.open();
     let time = if stop.asked() < Stop::AtOnce { longest_drain(sockets, time) } else { Duration::ZERO };
     tracing::info!(sockets, seconds = time.as_secs_f64(), "closing sockets");

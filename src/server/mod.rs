@@ -183,10 +183,11 @@ impl Server {
                 begin(accepted);
             }
         }
-        if stop.asked() != Stop::HandedOver {
+        let is_handed_over = stop.asked() == Stop::HandedOver;
+        if !is_handed_over {
             open.stop_admitting();
         }
-        if is_kept || stop.asked() == Stop::HandedOver {
+        if is_kept || is_handed_over {
             // Who waits is accepted by another process.
             drop(listener);
         } else {

@@ -17,7 +17,7 @@ use crate::{
 /// What a client hears that speaks plain HTTP: it reads that, as it would not read an alert of TLS.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     Content-Type: application/json\r\n\
-    Content-Length: 98\r\n\
+    Content-Length: 100\r\n\
     Connection: close\r\n\
     \r\n\
     {\"detail\":\"This address speaks TLS: the URL starts with https:// or wss://.\",\"code\":\"bad_handshake\"}";

@@ -88,14 +88,14 @@ mod tests {
     struct Open {
         sockets: Arc<OpenSockets>,
         outboxes: Vec<Arc<Outbox>>,
-        _registrations: Vec<crate::websocket::registry::Registration>,
+        registrations: Vec<crate::websocket::registry::Registration>,
     }
 
     fn open(count: usize) -> Open {
         let sockets = Arc::new(OpenSockets::new(Registry::new(Duration::from_secs(1)), count, Arc::default()));
         let outboxes: Vec<Arc<Outbox>> = (0..count).map(|_| Arc::default()).collect();
         let registrations = outboxes.iter().map(|outbox| sockets.registry.register(outbox)).collect();
-        Open { sockets, outboxes, _registrations: registrations }
+        Open { sockets, outboxes, registrations: registrations }
     }
 
     impl Open {
@@ -152,7 +152,7 @@ mod tests {
         let draining = open.drain(Duration::from_secs(10));
         tokio::time::sleep(Duration::from_secs(1)).await;
         open.outboxes.truncate(100);
-        open._registrations.truncate(100);
+        open.registrations.truncate(100);
         let late = Arc::new(Outbox::default());
         let _late = open.sockets.registry.register(&late);
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -102,7 +102,7 @@ impl Takeover {
         match told.await {
             Ok(Ok(())) => tracing::info!(pid, "taken over from the process before, which drains"),
             Ok(Err(error)) => {
-                tracing::warn!(pid, %error, "the process before ended, or serves on: it did not say that it drains")
+                tracing::warn!(pid, %error, "the process before did not say that it drains: it ended, or serves on");
             }
             Err(_) => tracing::warn!(pid, "the process before does not say that it drains: look whether it still runs"),
         }

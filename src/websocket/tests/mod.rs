@@ -255,11 +255,11 @@ impl Setup {
         }
         let (site, receiver) = watch::channel(self.site());
         let (stop, stopped) = oneshot::channel::<()>();
-        let stopper = Stopper::default();
-        let task = tokio::spawn(server.serve(receiver, stopper.clone()));
+        let asked = Stopper::default();
+        let task = tokio::spawn(server.serve(receiver, asked.clone()));
         tokio::spawn(async move {
             let _ = stopped.await;
-            stopper.raise(Stop::Spread);
+            asked.raise(Stop::Spread);
         });
         TestServer { address, direct, open, site, stop: Some(stop), task, setup: self }
     }
