@@ -20,6 +20,7 @@ const state = {
 // Words and numbers
 
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const rate = (value) => number.format(value < 100 ? value : Math.round(value));
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const count = (many, one, several) => number.format(many) + " " + (many === 1 ? one : several || one + "s");
@@ -160,8 +161,8 @@ class Chart {
       this.cursor.setAttribute("d", "");
     }
     setText(this.when, this.at === null ? "" : clock.format(shown.time * 1000));
-    this.series.forEach(({ key }, index) => setText(this.values[index], number.format(shown[key])));
-    const now = this.series.map(({ key, label }) => number.format(samples[samples.length - 1][key]) + " " + label);
+    this.series.forEach(({ key }, index) => setText(this.values[index], rate(shown[key])));
+    const now = this.series.map(({ key, label }) => rate(samples[samples.length - 1][key]) + " " + label);
     this.svg.setAttribute("aria-label", `${this.title}: ${now.join(", ")} now; at most ${number.format(highest)} in five minutes`);
   }
 }
@@ -234,7 +235,7 @@ function bars(list, items) {
 
 function showGroups(groups) {
   bars($("groups"), groups.largest.map(({ group, members }) => ({ label: group, count: members, mono: true })));
-  setText($("groups-count"), groups.count ? `of ${number.format(groups.count)}, with ${count(groups.members, "member")} here` : "");
+  setText($("groups-count"), groups.count ? `of ${number.format(groups.count)}, ${count(groups.members, "member")} here` : "");
   $("groups-empty").hidden = groups.largest.length > 0;
   setText($("groups-empty"), groups.channel_layer ? "No socket is in a group." : "No route uses a channel layer.");
 }
