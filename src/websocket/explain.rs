@@ -13,7 +13,13 @@ use super::{
     site::{Consumers, Target, WebSocketSite},
 };
 use crate::{
-    causes::with_causes, consumer::Connection, python::Value, reason::Reason, ticket::Ticket, upstream::RouteAuth,
+    admission::{AdmissionOptions, Rate},
+    causes::with_causes,
+    consumer::Connection,
+    python::Value,
+    reason::Reason,
+    ticket::Ticket,
+    upstream::RouteAuth,
     user::User,
 };
 
@@ -64,10 +70,11 @@ async fn decide(site: &WebSocketSite, request: &Request<()>, redeem: bool, steps
     match target {
         Target::Consumer(consumers) => {
             steps.try_to("origin", check_origin(site, request.headers()))?;
-            origin_and_limits(site, request, steps);
+            origin_and_limits(site, index, request, steps);
             let ticket = steps.try_to("ticket", ticket(&scope))?;
             steps.add("ticket", "it has the form of a UUID as Python prints one");
             steps.try_to("groups", consumers.application.check(&captures))?;
+            turn(site, steps);
             let user = redeemed(site, ticket, redeem, steps).await?;
             let state = state(index, consumers, captures, user, &scope, request.headers());
             join(consumers, state, steps)
@@ -76,13 +83,15 @@ async fn decide(site: &WebSocketSite, request: &Request<()>, redeem: bool, steps
             let is_redeemed = proxy.auth == RouteAuth::Ticket;
             if is_redeemed {
                 steps.try_to("origin", check_origin(site, request.headers()))?;
-                origin_and_limits(site, request, steps);
+                origin_and_limits(site, index, request, steps);
                 let ticket = steps.try_to("ticket", ticket(&scope))?;
                 steps.add("ticket", "it has the form of a UUID as Python prints one");
+                turn(site, steps);
                 steps.try_to("upstream", proxy.connect().await.map(drop))?;
                 redeemed(site, ticket, redeem, steps).await?;
             } else {
                 steps.add("ticket", "not looked at here: the handshake goes on untouched, and Django decides");
+                turn(site, steps);
                 steps.try_to("upstream", proxy.connect().await.map(drop))?;
             }
             let with = if is_redeemed { ", with a fresh ticket of the same user" } else { "" };
@@ -92,7 +101,7 @@ async fn decide(site: &WebSocketSite, request: &Request<()>, redeem: bool, steps
     }
 }
 
-fn origin_and_limits(site: &WebSocketSite, request: &Request<()>, steps: &mut Steps) {
+fn origin_and_limits(site: &WebSocketSite, route: usize, request: &Request<()>, steps: &mut Steps) {
     let stated =
         if request.headers().contains_key(http::header::ORIGIN) { "it is let in" } else { "none, which is let in" };
     steps.add("origin", stated);
@@ -100,8 +109,16 @@ fn origin_and_limits(site: &WebSocketSite, request: &Request<()>, steps: &mut St
     let shown = |name: &str, limit: Option<usize>| limit.map(|limit| format!("{name} = {limit}"));
     let set: Vec<String> = [
         shown("connections", limits.connections),
+        shown("connections of the route", site.route_limit(route).map(|limit| limit.most)),
         shown("connections_per_address", limits.connections_per_address),
-        shown("connections_per_user", limits.connections_per_user),
+        shown(
+            if limits.admission.share_users {
+                "connections_per_user, over all sluicegates on the cache's Redis,"
+            } else {
+                "connections_per_user"
+            },
+            limits.connections_per_user,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -111,6 +128,23 @@ fn origin_and_limits(site: &WebSocketSite, request: &Request<()>, steps: &mut St
     } else {
         steps.add("limits", format!("{}: counted by the server that runs, not here", set.join(", ")));
     }
+}
+
+/// What the gate before the ticket holds to. Whether it is open at this moment only the server that runs knows.
+fn turn(site: &WebSocketSite, steps: &mut Steps) {
+    let AdmissionOptions { handshakes, at_once, waiting, wait, .. } = &site.limits.admission;
+    let rate = handshakes.map_or_else(
+        || "handshakes_per_second is not set".to_owned(),
+        |Rate { per_second, burst }| format!("{per_second} a second, {burst} at once after a quiet time"),
+    );
+    let wait = wait.as_secs_f64();
+    steps.add(
+        "turn",
+        format!(
+            "{rate}; {at_once} are worked on at a time, {waiting} may wait for their turn, {wait} s each; beyond that it is refused: {}",
+            Reason::Overloaded.code(),
+        ),
+    );
 }
 
 async fn redeemed(site: &WebSocketSite, ticket: Ticket, redeem: bool, steps: &mut Steps) -> Result<User, Refusal> {

@@ -7,6 +7,7 @@ use crate::{
     cache::CacheBackend,
     causes::with_causes,
     channel_layer::{ChannelLayerOptions, LayerBackend},
+    consumer::{RouteKind, RouteOptions},
     redis::{Redis, RedisError, RedisOptions, ServerInfo},
     settings::Settings,
     ticket::TICKET_LIFETIME,
@@ -119,7 +120,15 @@ fn check_eviction(subject: &str, info: &ServerInfo, findings: &mut Findings) {
     }
 }
 
-/// The commands that are sent, with keys as they are made.
+/// Whether a view is told of the end of the route's sockets, which the layer's Redis keeps a register for.
+fn tells_of_ends(route: &RouteOptions) -> bool {
+    match &route.kind {
+        RouteKind::Declared(declared) => declared.ask.as_ref().is_some_and(|ask| ask.on_disconnect),
+        RouteKind::Rust(_) | RouteKind::Proxy(_) => false,
+    }
+}
+
+/// The commands that are sent, by scripts too, with keys as they are made.
 fn commands(used: &Use, settings: &Settings) -> Vec<Vec<String>> {
     let line = |text: &str, key: &str| text.split(' ').map(|word| word.replace("KEY", key)).collect::<Vec<String>>();
     let all = |lines: &[&str], key: &str| lines.iter().map(|text| line(text, key)).collect::<Vec<_>>();
@@ -128,7 +137,15 @@ fn commands(used: &Use, settings: &Settings) -> Vec<Vec<String>> {
         (Purpose::Cache, Some(admission)) => {
             let seconds = TICKET_LIFETIME.as_secs();
             let key = admission.cache.key.make("00000000-0000-4000-8000-000000000000");
-            all(&[&format!("SET KEY 1 EX {seconds}"), "GETDEL KEY", "GET KEY", "DEL KEY"], &key)
+            let mut lines = all(&[&format!("SET KEY 1 EX {seconds}"), "GETDEL KEY", "GET KEY", "DEL KEY"], &key);
+            if settings.http.views.iter().any(|view| !view.throttles.is_empty()) {
+                let key = admission.cache.key.make("sluicegate_throttle_check");
+                lines.extend(all(
+                    &["EVAL return 1 KEY", "LINDEX KEY -1", "RPOP KEY", "LLEN KEY", "LPUSH KEY 1", "PEXPIRE KEY 1"],
+                    &key,
+                ));
+            }
+            lines
         }
         (Purpose::Cache, None) => Vec::new(),
         (Purpose::Layer, _) => {
@@ -153,6 +170,16 @@ fn commands(used: &Use, settings: &Settings) -> Vec<Vec<String>> {
                 ],
                 &format!("{prefix}specific.sluicegate-check!"),
             ));
+            if settings.routes.iter().any(tells_of_ends) {
+                lines.extend(all(
+                    &["ZSCORE KEY a", "ZRANGEBYSCORE KEY -inf 1", "EXISTS KEY", "RENAME KEY KEY"],
+                    &format!("{prefix}:sluicegate:asked"),
+                ));
+                lines.extend(all(
+                    &["HSET KEY a b", "HDEL KEY a", "HLEN KEY", "HSCAN KEY 0", "EXPIRE KEY 60"],
+                    &format!("{prefix}:sluicegate:asked:sluicegate-check"),
+                ));
+            }
             lines
         }
         (Purpose::PubSub, _) => {
