@@ -1,6 +1,7 @@
 """`check` as a doctor: for each finding a project that shows it, and the mended one that does not. `explain-token` and
 `explain-handshake` beside what the server and Django answer."""
 
+import datetime
 import json
 import re
 import socket
@@ -10,6 +11,10 @@ import threading
 import uuid
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from support import overlay
 from support.databases import Postgres
@@ -24,15 +29,18 @@ TICKET_VIEW = "/api/auth/auth_for_ws_connection/"
 
 
 class Project:
-    def __init__(self, work, settings, config=ROUTES):
+    def __init__(self, work, settings, config=ROUTES, *, target=TARGET, path=None, descriptors=None):
+        self.target, self.path, self.descriptors = target, path, descriptors
         self.overlay = overlay.write(work, settings, "doctor")
         self.config = self.overlay.with_suffix(".toml")
         self.config.write_text(config)
 
     def run(self, command, *arguments, given=None):
-        whole = [binary(), command, "--django", TARGET, "--project-dir", MYSITE, "--python", sys.executable]
+        whole = [binary(), command, "--django", self.target, "--project-dir", MYSITE, "--python", sys.executable]
         whole += ["--config", self.config, *arguments]
-        environment = project_environment(self.overlay)
+        environment = project_environment(self.overlay) | ({"PYTHONPATH": str(self.path)} if self.path else {})
+        if self.descriptors:
+            whole = ["prlimit", f"--nofile={self.descriptors}:{self.descriptors}", *whole]
         return subprocess.run(
             [str(part) for part in whole],
             env=environment, cwd=MYSITE, capture_output=True, text=True, timeout=90, input=given,
@@ -115,7 +123,10 @@ def test_what_the_redis_user_may_not_do(work, settings, server):
     url = f"redis://app:secret@127.0.0.1:{server.port}/1"
     project = Project(work, settings | {"CACHES": overlay.redis_cache(url)})
     assert "C405" in project.findings()[0]
-    client.execute_command("ACL", "SETUSER", "app", "+getdel", "-info")
+    client.execute_command("ACL", "SETUSER", "app", "+getdel", "-del")
+    found, exit_code = project.findings()
+    assert "DEL" in found["C404"]["what"] and "+del" in found["C404"]["mend"] and exit_code == 1
+    client.execute_command("ACL", "SETUSER", "app", "+del", "-info")
     found, exit_code = project.findings()
     assert "C405" not in found and "C407" in found and exit_code == 0, "what cannot be asked does not fail"
 
@@ -125,7 +136,8 @@ def test_a_clock_that_differs(work, settings, server):
     project = Project(work, settings | {"CACHES": overlay.redis_cache(f"redis://127.0.0.1:{ahead.port}/1")})
     found = project.findings()[0]
     assert re.search(r"clock is [67]\.\d+ s ahead", found["C406"]["what"]), found["C406"]
-    assert "C406" not in Project(work, settings).findings()[0]
+    assert found["C403"]["level"] == "note"
+    assert not {"C403", "C406"} & set(Project(work, settings).findings()[0])
 
 
 def test_room_for_connections_and_the_clock_of_postgresql(work, fork):
@@ -150,6 +162,157 @@ def test_room_for_connections_and_the_clock_of_postgresql(work, fork):
         assert "90." in found["C205"]["what"] and "behind" in found["C205"]["what"]
     finally:
         server.stop()
+
+
+# What the settings say
+
+
+GROUPS = '[[route]]\npath = "ws/groups/<slug:room>/"\ngroups = ["room_{{ room }}"]\n' + ROUTES
+ASKS = '[[route]]\npath = "ws/asked/"\n[route.ask]\nurl = "http://127.0.0.1:9/decide/"\n' + ROUTES
+REDIS_LAYER = "channels_redis.core.RedisChannelLayer"
+
+
+def layer(server, database=2, backend=REDIS_LAYER, **config):
+    config = {"hosts": [server.url(database)], "capacity": 1500} | config
+    return {"CHANNEL_LAYERS": {"default": {"BACKEND": backend, "CONFIG": config}}}
+
+
+@pytest.fixture(scope="module")
+def sound(settings, server):
+    """Nothing is found in it, but what is said of every project."""
+    return settings | {"WS_STACK": "origin-jwt", "ALLOWED_HOSTS": ["testserver"]} | layer(server)
+
+
+def test_a_sound_project_has_no_finding(work, sound):
+    assert Project(work, sound, GROUPS).findings() == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    "code, changed",
+    [
+        ("C007", {"DEBUG": True}),
+        ("C501", {"ALLOWED_HOSTS": []}),
+        ("C502", {"ALLOWED_HOSTS": ["testserver", "*"]}),
+        ("C503", {"WS_STACK": "jwt"}),
+        ("C504", {"WS_STACK": ["*"]}),
+    ],
+)
+def test_what_djangos_settings_let_in(code, changed, work, sound):
+    assert code in Project(work, sound | changed, GROUPS).findings()[0]
+
+
+@pytest.mark.parametrize(
+    "code, config",
+    [
+        ("C603", {"capacity": 100}),
+        ("C602", {"capacity": 0}),
+        ("C604", {"group_expiry": 60}),
+        ("C610", {"expiry": 5}),
+        ("C408", {"database": 1}),
+        ("C607", {"backend": "channels_redis.pubsub.RedisPubSubChannelLayer"}),
+        ("C409", {"backend": "channels_redis.pubsub.RedisPubSubChannelLayer"}),
+    ],
+)
+def test_what_the_channel_layer_may_lose(code, config, work, sound, server):
+    assert code in Project(work, sound | layer(server, **config), GROUPS).findings()[0]
+
+
+def test_a_channel_layer_that_is_away_or_in_memory_or_not_needed(work, sound, server):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        away = {"CHANNEL_LAYERS": {"default": {"BACKEND": REDIS_LAYER, "CONFIG": {"hosts": [silent.getsockname()]}}}}
+        found, exit_code = Project(work, sound | away, "[channel_layer]\ntimeout = '0.5s'\n" + GROUPS).findings()
+    assert found["C601"]["level"] == "error" and exit_code == 1
+    memory = {"CHANNEL_LAYERS": {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}}
+    assert "C606" in Project(work, sound | memory, "allow_local = true\n" + GROUPS).findings()[0]
+    assert "C608" in Project(work, sound, ROUTES).findings()[0]
+    assert "C609" in Project(work, sound | {"CHANNEL_LAYERS": {}}, ASKS).findings()[0]
+    assert "C605" in Project(work, sound, "[channel_layer]\nlease = 'off'\n" + GROUPS).findings()[0]
+
+
+@pytest.mark.parametrize(
+    "code, config",
+    [
+        ("C105", "[ask]\nkey = 'a short one'\n" + ASKS),
+        ("C801", "[limits]\nconnections = 1000000000\n" + GROUPS),
+        ("C811", "[admin]\nbind = '0.0.0.0:9001'\n" + GROUPS),
+    ],
+)
+def test_what_sluicegates_own_settings_say(code, config, work, sound):
+    assert code in Project(work, sound, config).findings()[0]
+
+
+def test_few_file_descriptors(work, sound):
+    assert "C802" in Project(work, sound, GROUPS, descriptors=1024).findings()[0]
+
+
+def test_an_admin_address_with_a_token_or_for_this_machine_alone(work, sound):
+    for config in ("bind = '0.0.0.0:9001'\ntoken = 'a token for the tests'", "bind = '127.0.0.1:9001'"):
+        assert "C811" not in Project(work, sound, f"[admin]\n{config}\n" + GROUPS).findings()[0]
+
+
+def test_middleware_that_does_not_run_for_a_declared_route(work, sound):
+    folder = work / "own-asgi"
+    folder.mkdir()
+    (folder / "own_asgi.py").write_text(OWN_ASGI)
+    found = Project(work, sound, target="own_asgi:application", path=folder).findings()[0]
+    assert "own_asgi.Audit" in found["C703"]["what"] and "proxy = true" in found["C703"]["mend"]
+
+
+OWN_ASGI = """
+from mysite.asgi import django_application, websocket_urlpatterns
+from channels.middleware import BaseMiddleware
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django_channels_jwt.middleware import JwtAuthMiddlewareStack
+
+
+class Audit(BaseMiddleware):
+    async def __call__(self, scope, receive, send):
+        return await super().__call__(dict(scope, audited=True), receive, send)
+
+
+websocket = AllowedHostsOriginValidator(JwtAuthMiddlewareStack(Audit(URLRouter(websocket_urlpatterns))))
+application = ProtocolTypeRouter({"http": django_application, "websocket": websocket})
+"""
+
+
+# The certificate
+
+
+def certificate(folder, name, days, *names):
+    """Its lines of [server]. Of `days` below zero: it has ended."""
+    folder.mkdir(exist_ok=True)
+    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
+    begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=90)
+    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "testserver")])
+    built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key())
+    built = built.serial_number(x509.random_serial_number()).not_valid_before(begin).not_valid_after(end)
+    if names:
+        built = built.add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
+    pem.write_bytes(built.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM))
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key.chmod(0o600)
+    return f"[server]\ntls_certificate = '{pem}'\ntls_key = '{key}'\n", key
+
+
+def test_a_certificate_that_clients_refuse_or_will(work, sound):
+    folder = work / "doctors-certificates"
+    for code, days, names in [
+        ("C821", -1, ["testserver"]),
+        ("C822", 3, ["testserver"]),
+        ("C823", 60, []),
+        ("C824", 60, ["example.com"]),
+        (None, 60, ["testserver"]),
+    ]:
+        config, key = certificate(folder, code or "good", days, *names)
+        found, exit_code = Project(work, sound, config + GROUPS).findings()
+        assert set(found) == ({code} if code else set()), found
+        assert exit_code == (code == "C821")
+    key.chmod(0o644)
+    found = Project(work, sound, config + GROUPS).findings()[0]
+    assert found["C825"]["mend"] == f"chmod o-rwx {key}"
 
 
 # explain-token
@@ -228,8 +391,15 @@ def test_a_refused_handshake_is_explained_as_the_server_answers(target, code, wo
     assert code in explained.stdout and code in answer.text()
 
 
+def test_the_queue_before_the_ticket_is_explained(work, settings):
+    config = "[limits]\nhandshakes_per_second = 50\nhandshakes_burst = 100\nwaiting = 7\n"
+    explained = Project(work, settings, config + ROUTES).run("explain-handshake", f"/ws/chat/?uuid={uuid.uuid4()}")
+    (turn,) = [line for line in explained.stdout.splitlines() if "turn" in line]
+    assert "50 a second, 100 at once" in turn and "7 may wait" in turn and "overloaded" in turn
+
+
 class ShiftedRedis:
-    """Passes bytes on to a Redis, whose TIME it puts forward."""
+    """Passes bytes on to a Redis, whose TIME it puts forward and whose release it makes an older one."""
 
     TIME = re.compile(rb"\*2\r\n\$10\r\n(\d{10})\r\n\$")
 
@@ -249,6 +419,7 @@ class ShiftedRedis:
     def pump(self, source, sink, shift):
         while data := source.recv(65536):
             if shift:
+                data = re.sub(rb"redis_version:\d(?=\.\d\.\d+)", b"redis_version:6", data)
                 data = self.TIME.sub(lambda found: b"*2\r\n$10\r\n%d\r\n$" % (int(found[1]) + self.seconds), data)
             sink.sendall(data)
         sink.close()
