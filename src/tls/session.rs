@@ -32,6 +32,8 @@ pub(super) struct Session {
     is_ended: bool,
     /// We say no more.
     is_closed: bool,
+    /// What the client did against TLS. rustls must not be asked again after it.
+    failure: Option<Error>,
 }
 
 /// What rustls has come to.
@@ -53,6 +55,7 @@ impl Session {
             sent: 0,
             is_ended: false,
             is_closed: false,
+            failure: None,
         })
     }
 
@@ -97,18 +100,22 @@ impl Session {
         bytes: &mut [u8],
         mut then: impl FnMut(&mut WriteTraffic<'_, ServerConnectionData>, &mut Vec<u8>) -> Result<(), Error>,
     ) -> (usize, Result<Progress, Error>) {
+        if let Some(failure) = &self.failure {
+            return (bytes.len(), Err(failure.clone()));
+        }
         let mut used = 0;
-        let mut failure = None;
         loop {
             let UnbufferedStatus { mut discard, state } =
                 self.connection.process_tls_records(bytes.get_mut(used..).unwrap_or_default());
             let outgoing = &mut self.outgoing;
             let progress = match state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(outgoing, OVERHEAD, |room| data.encode(room)).err().map(Err)
+                    let written = append(outgoing, OVERHEAD, |room| data.encode(room));
+                    // The alert. rustls would look at the record that is wrong again if it were asked once more.
+                    let is_last = self.failure.is_some();
+                    written.err().map(Err).or_else(|| is_last.then_some(Ok(Progress::Closed)))
                 }
-                // Once it failed, there is only the alert to be sent.
-                _ if failure.is_some() => Some(Ok(Progress::Closed)),
+                _ if self.failure.is_some() => Some(Ok(Progress::Closed)),
                 Ok(ConnectionState::TransmitTlsData(data)) => {
                     data.done();
                     None
@@ -131,14 +138,19 @@ impl Session {
                 // Nothing is sent early: it is not offered.
                 Ok(_) => Some(Ok(Progress::Closed)),
                 Err(error) => {
-                    failure = Some(error);
+                    self.failure = Some(error);
                     None
                 }
             };
             used += discard;
             if let Some(progress) = progress {
-                self.is_ended |= failure.is_some();
-                return (used, failure.map_or(progress, Err));
+                return match &self.failure {
+                    Some(failure) => {
+                        self.is_ended = true;
+                        (bytes.len(), Err(failure.clone()))
+                    }
+                    None => (used, progress),
+                };
             }
         }
     }
