@@ -77,7 +77,7 @@ def configs():
     yield (DEPLOY / "compose" / "sluicegate.toml").read_text()
 
 
-@pytest.mark.parametrize("config", configs(), ids=["kubernetes", "compose"])
+@pytest.mark.parametrize("config", [*configs()], ids=["kubernetes", "compose"])
 def test_every_line_of_the_settings_is_understood(config):
     """There is no project here, which is a problem of no line."""
     def problems(config):
