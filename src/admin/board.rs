@@ -18,7 +18,7 @@ use super::{
     samples::{Samples, Totals},
 };
 use crate::{
-    channel_layer::{Counters, GroupSizes},
+    channel_layer::{COMMAND_GROUP, Counters, GroupSizes},
     commands::Commands,
     server::Site,
     websocket::OpenSockets,
@@ -79,9 +79,18 @@ impl Board {
         self.crowd.of(&self.open)
     }
 
-    /// The groups of this process; `None` where there is no channel layer.
+    /// The groups that sockets of this process are in; `None` where there is no channel layer.
     pub(super) fn groups(&self, most: usize) -> Option<GroupSizes> {
-        Some(self.site().layer.as_ref()?.groups(most))
+        let site = self.site();
+        let layer = site.layer.as_ref()?;
+        let hears = self.commands.layer().is_some_and(|hearing| Arc::ptr_eq(&hearing, layer));
+        // By a channel of the process's own, which is no socket's.
+        if !hears {
+            return Some(layer.groups(most));
+        }
+        let mut sizes = layer.groups(most.saturating_add(1)).without(COMMAND_GROUP);
+        sizes.largest.truncate(most);
+        Some(sizes)
     }
 
     /// What the channel layer has received and lost; `None` where there is none.

@@ -365,7 +365,7 @@ function openDisconnect(socket, name) {
   state.disconnecting = { user: socket.user, name };
   setText($("disconnect-user"), name);
   setText($("disconnect-text"), `All sockets of this user (id ${socket.user}) are closed with code 4403, on every sluicegate ` +
-    "of this channel layer. The client can connect again as long as Django gives it a ticket.");
+    "of the channel layer where there is one, else here. The client can connect again as long as Django gives it a ticket.");
   $("disconnect-token").closest("label").hidden = token() !== null;
   $("disconnect-token").required = token() === null;
   $("disconnect-token").value = "";

@@ -32,6 +32,14 @@ impl GroupSizes {
         sizes.largest = largest.map(|(Reverse(members), name)| (name.to_owned(), members)).collect();
         sizes
     }
+
+    /// The same without `group`, which has one member.
+    pub(crate) fn without(mut self, group: &str) -> Self {
+        self.groups = self.groups.saturating_sub(1);
+        self.members = self.members.saturating_sub(1);
+        self.largest.retain(|(name, _)| name != group);
+        self
+    }
 }
 
 #[cfg(test)]
@@ -46,6 +54,9 @@ mod tests {
         let expected = GroupSizes { groups: 4, members: 12, largest: largest(&[("large", 7), ("a", 2), ("b", 2)]) };
         assert_eq!(GroupSizes::of(groups.into_iter(), 3), expected);
         assert_eq!(GroupSizes::of(groups.into_iter(), 0).largest, []);
-        assert_eq!(GroupSizes::of(groups.into_iter(), usize::MAX).largest.len(), 4);
+        let all = GroupSizes::of(groups.into_iter(), usize::MAX);
+        assert_eq!(all.largest.len(), 4);
+        let rest = GroupSizes { groups: 3, members: 11, largest: largest(&[("large", 7), ("a", 2), ("b", 2)]) };
+        assert_eq!(all.without("small"), rest);
     }
 }
