@@ -69,15 +69,13 @@ async fn metrics(State(board): State<Arc<Board>>, headers: HeaderMap) -> Respons
 
 /// Whether the request's token may change something.
 async fn access(State(board): State<Arc<Board>>, headers: HeaderMap, request: Request) -> Response {
-    match may_change(&board, &headers, &request) {
-        Ok(()) => json_answer(&json!({ "read_only": false })),
-        Err(refused) => refused,
-    }
+    refuse_change(&board, &headers, &request).unwrap_or_else(|| json_answer(&json!({ "read_only": false })))
 }
 
-fn may_change(board: &Board, headers: &HeaderMap, request: &Request) -> Result<(), Response> {
-    let Some(Peer(peer)) = request.extensions().get().copied() else { return Err(not_found()) };
-    board.access().may_change(headers, peer, Instant::now()).map_err(denied)
+/// What a request is answered that may change nothing.
+fn refuse_change(board: &Board, headers: &HeaderMap, request: &Request) -> Option<Response> {
+    let Some(Peer(peer)) = request.extensions().get().copied() else { return Some(not_found()) };
+    board.access().may_change(headers, peer, Instant::now()).err().map(denied)
 }
 
 async fn rates(State(board): State<Arc<Board>>, uri: Uri) -> Response {
@@ -100,7 +98,7 @@ async fn list_connected(State(board): State<Arc<Board>>, uri: Uri) -> Response {
 
 /// The token comes first: nobody without it has a body read.
 async fn disconnect_user(State(board): State<Arc<Board>>, headers: HeaderMap, request: Request) -> Response {
-    if let Err(refused) = may_change(&board, &headers, &request) {
+    if let Some(refused) = refuse_change(&board, &headers, &request) {
         return refused;
     }
     match named_user(&headers, request.into_body()).await {
