@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 #[cfg(test)]
 pub(crate) use gate::Permit;
-pub(crate) use gate::{Gate, NotLetIn};
+pub(crate) use gate::{Gate, GateCounters, NotLetIn};
 pub(crate) use options::{AdmissionOptions, Rate};
 pub(crate) use retry_after::RetryAfter;
 

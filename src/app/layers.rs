@@ -84,12 +84,13 @@ impl Layers {
         Self { metrics, ..Self::default() }
     }
 
-    /// Has `metrics` ask for what the layers of the process counted.
+    /// Has `metrics` ask for what the layers and gates of the process counted.
     pub(super) fn show_in(self: &Arc<Self>, metrics: &Metrics) {
         let layers = Arc::downgrade(self);
         metrics.sample(move |page| {
             if let Some(layers) = layers.upgrade() {
                 metrics::channel_layer::write(page, &layers.counters());
+                metrics::admission::write(page, &layers.gates);
             }
         });
     }

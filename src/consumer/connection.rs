@@ -101,7 +101,7 @@ pub(crate) struct RouteContext {
     /// What may wait for each client.
     pub(crate) outbox: OutboxOptions,
     /// What befell its sockets.
-    pub(crate) tally: Tally,
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl fmt::Debug for RouteContext {

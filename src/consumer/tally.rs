@@ -20,7 +20,7 @@ pub(crate) enum Cause {
 impl Cause {
     const COUNT: usize = 5;
 
-    const fn code(self) -> &'static str {
+    pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::ClientTooSlow => "client_too_slow",
             Self::EventDropped => "event_dropped",
@@ -48,7 +48,7 @@ impl Tally {
         }
     }
 
-    #[cfg(test)]
+    /// How often `cause` was counted.
     pub(crate) fn of(&self, cause: Cause) -> u64 {
         self.0[cause as usize].load(Ordering::Relaxed)
     }

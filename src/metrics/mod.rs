@@ -4,6 +4,7 @@
 //! them on the page. What can be asked for when a scrape comes is not counted again: see [`Metrics::sample`]. No label has
 //! values without bound: never a user, an address or a path; routes by their pattern, as written.
 
+pub(crate) mod admission;
 pub(crate) mod channel_layer;
 mod count;
 mod ended;
@@ -13,6 +14,8 @@ mod http;
 mod latencies;
 mod process;
 mod reloads;
+mod routes;
+pub(crate) mod sockets;
 mod tickets;
 mod watched;
 
@@ -30,6 +33,7 @@ use http::Requests;
 use latencies::Latencies;
 use process::Process;
 use reloads::Reloads;
+use routes::Routes;
 use tickets::Tickets;
 pub(crate) use watched::{PoolUsage, UpstreamServer};
 use watched::{Pools, Upstreams};
@@ -42,6 +46,7 @@ pub(crate) struct Metrics {
     pub(crate) ended: Ended,
     pub(crate) tickets: Tickets,
     pub(crate) http: Requests,
+    pub(crate) routes: Routes,
     pub(crate) latencies: Latencies,
     pub(crate) pools: Pools,
     pub(crate) upstreams: Upstreams,
@@ -65,6 +70,7 @@ impl Metrics {
         self.ended.write(&mut page);
         self.tickets.write(&mut page);
         self.http.write(&mut page);
+        self.routes.write(&mut page);
         self.latencies.write(&mut page);
         self.pools.write(&mut page);
         self.upstreams.write(&mut page);

@@ -182,6 +182,12 @@ impl Outbox {
         true
     }
 
+    /// How many frames and events wait, and their bytes.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let waiting = self.lock();
+        (waiting.frames.len() + waiting.events.len(), waiting.bytes)
+    }
+
     /// Whether [`close_with`](Self::close_with) was called, or the peer was too slow.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().is_closed

@@ -53,6 +53,15 @@ struct Slot {
     due: u64,
 }
 
+/// What waits for clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    /// For how many clients.
+    pub(crate) sockets: usize,
+}
+
 impl Registry {
     /// `resolution`: how exact times are kept.
     pub(crate) fn new(resolution: Duration) -> Arc<Self> {
@@ -112,6 +121,20 @@ impl Registry {
             outboxes.extend(self.shard(index).slots.iter().filter_map(|slot| slot.outbox.as_ref().map(Arc::downgrade)));
         }
         outboxes
+    }
+
+    /// What waits for the clients of all sockets.
+    pub(crate) fn waiting(&self) -> Backlog {
+        let mut backlog = Backlog::default();
+        for index in 0..SHARDS {
+            for outbox in self.shard(index).slots.iter().filter_map(|slot| slot.outbox.as_ref()) {
+                let (messages, bytes) = outbox.waiting();
+                backlog.messages += messages;
+                backlog.bytes += bytes;
+                backlog.sockets += usize::from(messages > 0);
+            }
+        }
+        backlog
     }
 
     /// Waits until no socket is open.

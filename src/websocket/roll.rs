@@ -219,6 +219,11 @@ impl Roll {
         count
     }
 
+    /// Shows `visitor` each of them.
+    pub(crate) fn each(&self, mut visitor: impl FnMut(&ConnectedSocket)) {
+        self.visit(|entry| visitor(entry.connected));
+    }
+
     fn visit(&self, mut visitor: impl FnMut(&Entered<'_>)) {
         for index in 0..SHARDS {
             for entry in self.shard(index).slots.iter().flatten() {
