@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     admin::{Access, AdminOptions, AdminServer, Board},
-    metrics::Metrics,
+    metrics::{self, Metrics},
     server::{Given, Listening, Server, Site, Stop, Stopper},
     settings::Settings,
     tls::{TlsAcceptor, TlsOptions},
@@ -132,6 +132,12 @@ impl App {
         let sockets = Sockets::open(options, admin, given).await?;
         let server = Server::new(sockets.main, options, Arc::clone(&metrics)).with_tls(tls.clone());
         layers.show_in(&metrics);
+        let open = Arc::downgrade(&server.sockets());
+        metrics.sample(move |page| {
+            if let Some(open) = open.upgrade() {
+                metrics::sockets::write(page, &open);
+            }
+        });
         if let Some(tls) = &tls {
             tls.show_in(&metrics);
         }

@@ -177,6 +177,7 @@ impl Parts {
             asks: Asks::new(&settings.ask, settings.http.secure_proxy_ssl_header.as_ref(), asked),
             layer: self.layer.clone(),
             gates: Arc::clone(&self.gates),
+            metrics: Arc::clone(&self.metrics),
         };
         let websocket = WebSocketSite::build(parts, &settings.routes).map_err(OpenSiteError::Routes)?;
         let layer = self.layer.clone();

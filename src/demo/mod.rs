@@ -14,6 +14,7 @@ use crate::{
     cache::throttle::InProcessThrottleStore,
     channel_layer::{self, ChannelLayerOptions, LayerBackend},
     http::{HttpOptions, HttpParts, HttpState, Middleware, router},
+    metrics::Metrics,
     server::{LimitOptions, ServerOptions, Site},
     settings::stock_ticket_view,
     ticket::InProcessTicketStore,
@@ -38,6 +39,7 @@ pub(crate) async fn build(
     let in_process = ChannelLayerOptions { backend: LayerBackend::InMemory, ..ChannelLayerOptions::default() };
     let layer = channel_layer::open(&in_process)?;
     let gates = Arc::new(Gates::new(&limits.admission));
+    let metrics = Arc::<Metrics>::default();
     let parts = WebSocketParts {
         needs: crate::ticket::Needs::default(),
         options: websocket,
@@ -49,6 +51,7 @@ pub(crate) async fn build(
         layer: Some(Arc::clone(&layer)),
         gates: Arc::clone(&gates),
         asks: Arc::default(),
+        metrics: Arc::clone(&metrics),
     };
     let websocket = WebSocketSite::build(parts, &[route::chat()]).map_err(|problems| problems.join("\n"))?;
     let options = HttpOptions {
@@ -71,7 +74,7 @@ pub(crate) async fn build(
         tickets,
         throttles: Arc::new(InProcessThrottleStore::default()),
         health_path_prefix: String::new(),
-        metrics: Arc::default(),
+        metrics,
         layer: Some(Arc::clone(&layer)),
     })?;
     let health = http.health();

@@ -6,13 +6,15 @@ use crate::admission::{GateCounters, Gates};
 /// Writes what happened at both gates since the start.
 pub(crate) fn write(page: &mut Page, gates: &Gates) {
     let gates = [("handshake", gates.handshakes.counters()), ("ticket", gates.tickets.counters())];
-    let mut entered = page.counter("sluicegate_admission", "Handshakes and requests for tickets by what came of their turn.");
+    let mut entered =
+        page.counter("sluicegate_admission", "Handshakes and requests for tickets by what came of their turn.");
     for (what, counters) in &gates {
         for (outcome, count) in outcomes(counters) {
             entered.sample(&[("for", what), ("outcome", outcome)], count);
         }
     }
-    let mut waited = page.counter("sluicegate_admission_wait_seconds", "How long those who were let in after waiting had waited.");
+    let mut waited =
+        page.counter("sluicegate_admission_wait_seconds", "How long those who were let in after waiting had waited.");
     for (what, counters) in &gates {
         waited.sample(&[("for", what)], counters.waited.as_secs_f64());
     }

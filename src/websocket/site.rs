@@ -22,7 +22,7 @@ use crate::{
     admission::Gates,
     channel_layer::ChannelLayer,
     consumer::{
-        self, Application, RouteContext, RouteKind, RouteOptions, RoutePattern, Tally,
+        self, Application, RouteContext, RouteKind, RouteOptions, RoutePattern,
         ask::{Ask, Asks, OwnPaths},
     },
     metrics::Metrics,
@@ -69,6 +69,8 @@ pub(crate) struct WebSocketParts {
     pub(crate) asks: Arc<Asks>,
     /// Where handshakes wait for their turn.
     pub(crate) gates: Arc<Gates>,
+    /// What counts what befalls the sockets of each route.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The WebSocket side of one reading of the settings. A reload makes a new one; open sockets keep theirs.
@@ -111,7 +113,19 @@ impl WebSocketSite {
     ///
     /// A sentence for each problem of each route.
     pub(crate) fn build(parts: WebSocketParts, routes: &[RouteOptions]) -> Result<Self, Vec<String>> {
-        let WebSocketParts { options, limits, tickets, needs, users, upstream, forwarding, layer, asks, gates } = parts;
+        let WebSocketParts {
+            options,
+            limits,
+            tickets,
+            needs,
+            users,
+            upstream,
+            forwarding,
+            layer,
+            asks,
+            gates,
+            metrics,
+        } = parts;
         let mut problems = Vec::new();
         let mut compiled = Vec::new();
         let mut targets = Vec::new();
@@ -127,7 +141,7 @@ impl WebSocketSite {
                     layer: layer.clone(),
                     ask,
                     outbox: options.outbox,
-                    tally: Tally::default(),
+                    tally: metrics.routes.tally(written),
                 };
                 Target::Consumer(Consumers { application, context: Arc::new(context) })
             };

@@ -231,6 +231,7 @@ impl Setup {
             layer: self.layer.clone(),
             asks: Arc::default(),
             gates: Arc::new(Gates::new(&self.limits.admission)),
+            metrics: Arc::default(),
         };
         let mut websocket = WebSocketSite::build(parts, &self.routes).unwrap();
         for (pattern, application) in &self.applications {
