@@ -7,12 +7,12 @@ use socket2::SockRef;
 /// One `read`. If it did not fill `buffer`, the stream counts as no longer readable, so that no second `read` is needed to
 /// find that out. `try_io` is the stream's own, for readability.
 pub(crate) fn try_read(
-    socket: SockRef<'_>,
+    socket: &SockRef<'_>,
     buffer: &mut [u8],
     try_io: impl FnOnce(&mut dyn FnMut() -> io::Result<()>) -> io::Result<()>,
 ) -> io::Result<usize> {
     let mut length = None;
-    let result = try_io(&mut || read_once(&socket, buffer, &mut length));
+    let result = try_io(&mut || read_once(socket, buffer, &mut length));
     match (length, result) {
         (Some(length), _) => Ok(length),
         (None, Err(error)) => Err(error),

@@ -72,12 +72,11 @@ pub(super) fn run(arguments: &ManArguments) -> u8 {
     }
     let name =
         arguments.command.as_ref().map_or_else(|| "sluicegate.1".to_owned(), |name| format!("sluicegate-{name}.1"));
-    match pages.iter().find(|page| page.file == name) {
-        Some(page) => print(&page.text),
-        None => {
-            eprintln!("sluicegate: there is no such command; `sluicegate help` lists them");
-            UNUSABLE
-        }
+    if let Some(page) = pages.iter().find(|page| page.file == name) {
+        print(&page.text)
+    } else {
+        eprintln!("sluicegate: there is no such command; `sluicegate help` lists them");
+        UNUSABLE
     }
 }
 

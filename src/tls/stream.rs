@@ -128,7 +128,7 @@ impl TlsStream {
     }
 
     fn receive(&self, session: &mut Session, buffer: &mut [u8]) -> io::Result<()> {
-        let length = try_read(SockRef::from(&self.tcp), buffer, |read| self.tcp.try_io(Interest::READABLE, read))?;
+        let length = try_read(&SockRef::from(&self.tcp), buffer, |read| self.tcp.try_io(Interest::READABLE, read))?;
         if length == 0 {
             // Many clients end without a word of TLS. What they said is whole by the lengths of HTTP and WebSocket.
             session.end();

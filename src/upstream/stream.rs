@@ -70,10 +70,10 @@ impl Stream {
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => {
-                try_read(SockRef::from(stream), buffer, |read| stream.try_io(Interest::READABLE, read))
+                try_read(&SockRef::from(stream), buffer, |read| stream.try_io(Interest::READABLE, read))
             }
             Self::Unix(stream) => {
-                try_read(SockRef::from(stream), buffer, |read| stream.try_io(Interest::READABLE, read))
+                try_read(&SockRef::from(stream), buffer, |read| stream.try_io(Interest::READABLE, read))
             }
             Self::Tls(stream) => stream.try_read(buffer),
         }

@@ -95,7 +95,7 @@ mod tests {
         let sockets = Arc::new(OpenSockets::new(Registry::new(Duration::from_secs(1)), count, Arc::default()));
         let outboxes: Vec<Arc<Outbox>> = (0..count).map(|_| Arc::default()).collect();
         let registrations = outboxes.iter().map(|outbox| sockets.registry.register(outbox)).collect();
-        Open { sockets, outboxes, registrations: registrations }
+        Open { sockets, outboxes, registrations }
     }
 
     impl Open {

@@ -149,8 +149,8 @@ mod tests {
             let response = Refusal::from(reason).response();
             let expected = match reason.code() {
                 code if code.starts_with("ticket_") || code.starts_with("user_") => 403,
-                "token_expired" | "token_revoked" | "password_changed" | "disconnected" => 403,
-                "origin_refused" | "upstream_refused" | "consumer_refused" | "ask_refused" => 403,
+                "token_expired" | "token_revoked" | "password_changed" | "disconnected" | "origin_refused"
+                | "upstream_refused" | "consumer_refused" | "ask_refused" => 403,
                 "consumer_failed" => 500,
                 "upstream_failed" => 502,
                 "upstream_timeout" => 504,

@@ -81,7 +81,7 @@ fn an_idle_session_owns_no_buffer() {
     for version in [&TLS12, &TLS13] {
         let mut pair = Pair::new(version, usize::MAX);
         assert_eq!(pair.server.capacity(), 0, "after the handshake");
-        pair.client.writer().write_all(&[7; 40_000]).unwrap();
+        pair.client.writer().write_all(&vec![7; 40_000]).unwrap();
         pair.exchange();
         assert!(pair.server.capacity() >= 40_000);
         while pair.take(4096).is_some() {}
