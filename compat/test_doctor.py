@@ -235,6 +235,25 @@ def test_few_file_descriptors_and_an_admin_address_with_a_token(work, sound):
     assert set(Project(work, sound, config + GROUPS, descriptors=1024).findings()[0]) == {"C802"}
 
 
+def test_a_statement_that_asks_for_one_user_alone(work, settings):
+    script = subprocess.run([binary(), "settings", "--script"], capture_output=True, text=True, timeout=30, check=True).stdout
+    project = Project(work, settings)
+    exported = subprocess.run(
+        [sys.executable, "-c", script, TARGET], env=project_environment(project.overlay), cwd=MYSITE,
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    statement = json.loads(exported)["items"]["user"]["value"]["by_id"]["sql"]
+    narrow = statement.replace(" = %s", " = (%s)")
+    assert narrow != statement
+    for sql, is_found in [(statement, False), (narrow, True)]:
+        document = work / "user.json"
+        document.write_text(exported.replace(json.dumps(statement), json.dumps(sql)))
+        whole = [binary(), "check", "--json", "--django-json", document, "--config", project.config]
+        checked = subprocess.run([str(part) for part in whole], capture_output=True, text=True, timeout=60)
+        codes = {finding["code"] for finding in json.loads(checked.stdout)["findings"]}
+        assert ("C207" in codes, "C201" in codes) == (is_found, False)
+
+
 def test_middleware_that_does_not_run_for_a_declared_route(work, sound):
     folder = work / "own-asgi"
     folder.mkdir()

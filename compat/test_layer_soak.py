@@ -56,8 +56,8 @@ def test_memory_returns_and_nothing_is_left(site):
     print(f"\n{SOCKETS} sockets, {GROUPS} groups, {SECONDS} s: {told}")
     assert end[0] < start[0] * 1.1, told
     assert end[1] < start[1] * 1.1, told
-    # The queue of the process is empty, and so no key.
-    wait_until(lambda: site.keys() == [], 10, f"an empty Redis ({site.keys()[:3]})")
+    # The queue of the process is empty, and so no key: but for the group in which it hears commands, until it ends.
+    wait_until(lambda: {key.split(":", 1)[1] for key in site.keys()} == {"group:sluicegate"}, 10, "emptying Redis")
     assert gate.process.stop() == 0
     crowd.stop()
     assert site.keys() == []

@@ -178,8 +178,8 @@ class Site:
         return [name for server in self.servers for name in server.client().zrange(f"{self.prefix}:group:{group}", 0, -1)]
 
     def groups_in_use(self):
-        """How many groups have members."""
-        return sum(":group:" in key for key in self.keys())
+        """How many groups have members, but for the one in which every sluicegate hears commands."""
+        return sum(":group:" in key and not key.endswith(":group:sluicegate") for key in self.keys())
 
     def stop(self):
         self._stack.close()

@@ -149,3 +149,60 @@ impl ThrottleStore for MeasuredThrottles {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers only what a store may answer better than by asking for each alone.
+    struct ManyAtOnce;
+
+    #[async_trait]
+    impl UserStore for ManyAtOnce {
+        async fn by_claim(&self, _: &Value) -> Result<Option<User>, UserStoreError> {
+            unreachable!("asked for one")
+        }
+
+        async fn by_ticket_value(&self, _: &Value) -> Result<Option<User>, UserStoreError> {
+            unreachable!("asked for one")
+        }
+
+        async fn by_username(&self, _: &str) -> Result<Option<User>, UserStoreError> {
+            unreachable!("asked for one")
+        }
+
+        async fn is_blacklisted(&self, _: &str) -> Result<bool, UserStoreError> {
+            unreachable!("asked for one")
+        }
+
+        async fn by_ids(&self, _: &[UserId]) -> Result<Vec<User>, UserStoreError> {
+            Ok(Vec::new())
+        }
+
+        fn finds_many_at_once(&self) -> bool {
+            true
+        }
+
+        async fn blacklisted(&self, jtis: &[Box<str>]) -> Result<Vec<Box<str>>, UserStoreError> {
+            Ok(jtis.to_vec())
+        }
+
+        async fn ping(&self) -> Result<(), UserStoreError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_stands_around_a_store_asks_it_for_many_at_once() {
+        let measured: Arc<dyn UserStore> =
+            Arc::new(MeasuredUsers { store: Arc::new(ManyAtOnce), metrics: Arc::default() });
+        let watched: Arc<dyn UserStore> =
+            Arc::new(crate::app::refused_login::WatchedUsers::new(Arc::clone(&measured), Arc::default()));
+        for store in [measured, watched] {
+            assert!(store.finds_many_at_once());
+            assert!(store.by_ids(&[UserId::Int(1), UserId::Int(2)]).await.unwrap().is_empty());
+            let jtis = [Box::from("a"), Box::from("b")];
+            assert_eq!(store.blacklisted(&jtis).await.unwrap(), jtis);
+        }
+    }
+}

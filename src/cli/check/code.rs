@@ -45,6 +45,7 @@ pub(super) enum Code {
     ConnectionsUnknown,
     DatabaseClock,
     DatabaseClockUnknown,
+    UsersOneByOne,
     CacheSilent,
     TicketLost,
     DjangoFindsNone,
@@ -122,7 +123,7 @@ const fn explain(
 
 impl Code {
     /// Every code, in order of their names.
-    pub(super) const TABLE: [Explanation; 66] = [
+    pub(super) const TABLE: [Explanation; 67] = [
         explain(
             Self::SettingsNote,
             "C001",
@@ -261,6 +262,15 @@ impl Code {
             "the database's clock is not known",
             "Whether machines agree about the time could not be told.",
             "",
+        ),
+        explain(
+            Self::UsersOneByOne,
+            "C207",
+            Level::Note,
+            "the users of open sockets are looked up one by one",
+            "The statement of the user model cannot be asked for many keys at once. Each check of the open sockets then sends \
+             one query for each user, some 200 a second, and takes longer than `user_check_interval` with very many users.",
+            "[websocket]\nuser_check_interval = \"60s\"        # or \"off\", or a manager without joins",
         ),
         explain(
             Self::CacheSilent,

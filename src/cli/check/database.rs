@@ -25,6 +25,9 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) {
     }
     let model = &admission.user.model;
     findings.ok(SUBJECT, &format!("the query for {model} runs; a round trip takes {}", took(begun)));
+    if settings.websocket.user_check_interval.is_some() && !users.finds_many_at_once() {
+        findings.add(Code::UsersOneByOne, SUBJECT, format!("as Django asks for {model}"));
+    }
     let pool = match Pool::new(&admission.database, Access::Read) {
         Ok(pool) => pool,
         Err(error) => return findings.add(Code::ConnectionsUnknown, SUBJECT, with_causes(&error)),
