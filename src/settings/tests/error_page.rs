@@ -28,7 +28,7 @@ lines that mend it. `sluicegate check` tries all of it without serving.
 ## Refused handshakes
 
 A refusal is answered with JSON, `{\"detail\": <sentence>, \"code\": <code>}`, or, with `[websocket] refuse = \"close\"`, by a
-close code after the handshake.
+close code after the handshake. [Reasons](reasons.md) has status and close code of each, and what to do.
 
 | code | detail |
 | --- | --- |

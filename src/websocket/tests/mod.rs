@@ -9,6 +9,7 @@ mod handshake;
 mod keepalive;
 mod memory;
 mod proxy;
+mod reasons;
 mod revocation;
 mod slow_clients;
 mod vectors;
