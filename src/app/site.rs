@@ -27,7 +27,7 @@ use crate::{
     ticket::{self, Needs, TicketStore, TicketStoreError},
     tls::OpenTlsError,
     upstream::{Forwarding, Upstream},
-    user::{self, UserOpenError, UserStore},
+    user::{self, JoinedUsers, UserOpenError, UserStore},
     websocket::{WebSocketParts, WebSocketSite},
 };
 
@@ -125,7 +125,7 @@ impl Parts {
         }
     }
 
-    /// The same, counted and measured by `metrics`.
+    /// The same, counted and measured by `metrics`, with one query for those who ask for one user at the same time.
     pub(super) fn measured(self, metrics: &Arc<Metrics>) -> Self {
         for (name, pool) in [("users", self.users.pool()), ("cache", self.tickets.pool())] {
             if let Some(pool) = pool {
@@ -134,8 +134,9 @@ impl Parts {
                 metrics.pools.usage.watch(move || Some((name, usage()?)));
             }
         }
+        let users = Arc::new(MeasuredUsers { store: self.users, metrics: Arc::clone(metrics) });
         Self {
-            users: Arc::new(MeasuredUsers { store: self.users, metrics: Arc::clone(metrics) }),
+            users: Arc::new(JoinedUsers::new(users, Arc::clone(metrics))),
             tickets: Arc::new(MeasuredTickets { store: self.tickets, metrics: Arc::clone(metrics) }),
             throttles: Arc::new(MeasuredThrottles { store: self.throttles, metrics: Arc::clone(metrics) }),
             metrics: Arc::clone(metrics),

@@ -12,6 +12,7 @@ mod exposition;
 mod handshakes;
 mod http;
 mod latencies;
+mod lookups;
 mod process;
 mod reloads;
 mod routes;
@@ -24,13 +25,14 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-pub(crate) use count::Histogram;
+pub(crate) use count::{Count, Histogram};
 use ended::Ended;
 pub(crate) use exposition::{Format, Page};
 use handshakes::Handshakes;
 pub(crate) use http::Handler;
 use http::Requests;
 use latencies::Latencies;
+use lookups::Lookups;
 use process::Process;
 use reloads::Reloads;
 use routes::Routes;
@@ -48,6 +50,7 @@ pub(crate) struct Metrics {
     pub(crate) http: Requests,
     pub(crate) routes: Routes,
     pub(crate) latencies: Latencies,
+    pub(crate) lookups: Lookups,
     pub(crate) pools: Pools,
     pub(crate) upstreams: Upstreams,
     pub(crate) reloads: Reloads,
@@ -72,6 +75,7 @@ impl Metrics {
         self.http.write(&mut page);
         self.routes.write(&mut page);
         self.latencies.write(&mut page);
+        self.lookups.write(&mut page);
         self.pools.write(&mut page);
         self.upstreams.write(&mut page);
         self.reloads.write(&mut page);

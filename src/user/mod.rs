@@ -3,6 +3,7 @@
 mod batch;
 mod conversion;
 mod fields;
+mod joined;
 mod options;
 mod sql;
 mod statement;
@@ -12,6 +13,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use uuid::Uuid;
 
+pub(crate) use joined::JoinedUsers;
 pub(crate) use options::{ActiveFlag, FieldKind, Parameter, UserField, UserOptions, UserQuery, ValueKind};
 pub(crate) use sql::UserOpenError;
 pub(crate) use statement::{UserColumn, UserTable};
