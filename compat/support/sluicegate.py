@@ -85,7 +85,7 @@ class Sluicegate:
         while time.monotonic() < end:
             if ready.poll(200):
                 line = self.process.child.stdout.readline()
-                if found := re.fullmatch(rb"sluicegate listening on http://127\.0\.0\.1:(\d+)\n", line):
+                if found := re.fullmatch(rb"sluicegate listening on https?://127\.0\.0\.1:(\d+)\n", line):
                     return int(found[1])
                 if not line:
                     self.process.child.wait(10)
