@@ -7,6 +7,7 @@ mod line;
 mod options;
 mod pace;
 mod retry_after;
+mod shared_users;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub(crate) use gate::Permit;
 pub(crate) use gate::{Gate, GateCounters, NotLetIn};
 pub(crate) use options::{AdmissionOptions, Rate};
 pub(crate) use retry_after::RetryAfter;
+pub(crate) use shared_users::{Counted, HasEnough, SharedUsers, SharedUsersOptions};
 
 /// The gates of one process, which outlive a reload of the settings.
 #[derive(Debug)]
@@ -23,11 +25,17 @@ pub(crate) struct Gates {
     pub(crate) handshakes: Arc<Gate>,
     /// Before a token is checked and a ticket issued.
     pub(crate) tickets: Arc<Gate>,
+    /// Who has how many sockets, here and elsewhere.
+    pub(crate) users: Arc<SharedUsers>,
 }
 
 impl Gates {
     pub(crate) fn new(options: &AdmissionOptions) -> Self {
-        Self { handshakes: Gate::new(options.handshakes()), tickets: Gate::new(options.tickets()) }
+        Self {
+            handshakes: Gate::new(options.handshakes()),
+            tickets: Gate::new(options.tickets()),
+            users: Arc::default(),
+        }
     }
 
     /// Holds to `options` from now on.

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::{
     admin::{Access, AdminOptions, AdminServer, Board},
@@ -206,6 +206,8 @@ impl App {
             async move { layers.report().await }
         });
         let commands = tokio::spawn(Arc::clone(&layers).hear_commands(server.sockets()));
+        let (end, ended) = oneshot::channel();
+        let users = tokio::spawn(Arc::clone(&layers.gates.users).run(ended));
         let mut serving = pin!(server.serve(site.subscribe(), stop.clone()));
         let succession = async {
             if let Some(succession) = succession {
@@ -233,6 +235,9 @@ impl App {
             () = stop.reaches(Stop::Abandon) => layers.abandon().await,
         }
         commands.abort();
+        drop(end);
+        // It takes as long as one command to Redis at most.
+        let _ = users.await;
         if let Some(admin) = admin {
             admin.stop().await;
         }

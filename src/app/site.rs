@@ -13,8 +13,11 @@ use super::{
 };
 use crate::{
     access_token::{KeyError, Verifier},
-    admission::Gates,
-    cache::throttle::{self, InProcessThrottleStore, ThrottleStore},
+    admission::{Gates, SharedUsersOptions},
+    cache::{
+        CacheBackend,
+        throttle::{self, InProcessThrottleStore, ThrottleStore},
+    },
     channel_layer::{ChannelLayer, ChannelLayerOptions},
     consumer::{
         RouteKind, RouteOptions,
@@ -152,6 +155,7 @@ impl Parts {
     pub(crate) fn into_site(self, mut settings: Settings) -> Result<HttpSite, OpenSiteError> {
         name_health_host(&mut settings);
         let needs = needs(&settings);
+        let shared_users = shared_users(&settings);
         let upstream = settings.upstream.map(Upstream::start);
         if let Some(upstream) = &upstream {
             self.metrics.upstreams.0.watch(upstream.watch());
@@ -201,6 +205,7 @@ impl Parts {
             register.take_part();
         }
         self.gates.set(&admission);
+        self.gates.users.set(shared_users);
         Ok(Site { health: http.health(), http: router(http), websocket: Arc::new(websocket), layer })
     }
 }
@@ -215,6 +220,23 @@ fn needs(settings: &Settings) -> Needs {
         password: are_checked && token.check_revoke_token,
         leeway: token.leeway,
     }
+}
+
+/// Where the sockets of a user are counted together, where they are limited and the cache has a Redis.
+fn shared_users(settings: &Settings) -> Option<SharedUsersOptions> {
+    let limits = &settings.server.limits;
+    let _ = limits.connections_per_user.filter(|_| limits.admission.share_users)?;
+    let cache = &settings.admission.as_ref()?.cache;
+    let (CacheBackend::DjangoRedis { redis, .. } | CacheBackend::DjangoRedisPackage { redis, .. }) = &cache.backend
+    else {
+        return None;
+    };
+    Some(SharedUsersOptions {
+        redis: redis.clone(),
+        key: cache.key.clone(),
+        timeout: cache.timeout,
+        lease: SharedUsersOptions::LEASE,
+    })
 }
 
 /// The register of sockets whose ends are to be told, where a route wants it and the layer has a Redis.

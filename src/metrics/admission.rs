@@ -5,6 +5,11 @@ use crate::admission::{GateCounters, Gates};
 
 /// Writes what happened at both gates since the start.
 pub(crate) fn write(page: &mut Page, gates: &Gates) {
+    let mut alone = page.counter(
+        "sluicegate_shared_users_alone",
+        "Handshakes whose user was counted by this process alone, since Redis did not answer.",
+    );
+    alone.sample(&[], gates.users.alone());
     let gates = [("handshake", gates.handshakes.counters()), ("ticket", gates.tickets.counters())];
     let mut entered =
         page.counter("sluicegate_admission", "Handshakes and requests for tickets by what came of their turn.");

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     access_token,
-    admission::RetryAfter,
+    admission::{Counted as CountedUser, HasEnough, RetryAfter},
     consumer::ConnectionState,
     consumer::ask::{Ask, AskScope},
     metrics::Metrics,
@@ -311,6 +311,7 @@ pub(super) struct Counted {
     route: Option<HeldAny>,
     address: Option<Held<IpAddr>>,
     user: Option<Held<UserId>>,
+    shared: Option<CountedUser>,
     presence: Option<Presence>,
 }
 
@@ -330,13 +331,19 @@ impl Counted {
         if open.is_draining() {
             return Err(Reason::Draining);
         }
-        Ok(Self { any, route, address, user: None, presence: None })
+        Ok(Self { any, route, address, user: None, shared: None, presence: None })
     }
 
     /// And one of this user's.
-    pub(super) fn with_user(mut self, site: &WebSocketSite, open: &OpenSockets, user: &UserId) -> Result<Self, Reason> {
-        let max = site.limits.connections_per_user;
-        self.user = open.limits.user(user, max).map_err(|Exceeded| Reason::LimitUser)?;
+    pub(super) async fn with_user(
+        mut self,
+        site: &WebSocketSite,
+        open: &OpenSockets,
+        user: &UserId,
+    ) -> Result<Self, Reason> {
+        let Some(max) = site.limits.connections_per_user else { return Ok(self) };
+        self.user = open.limits.user(user, Some(max)).map_err(|Exceeded| Reason::LimitUser)?;
+        self.shared = Some(site.gates.users.count(user, max).await.map_err(|HasEnough| Reason::LimitUser)?);
         Ok(self)
     }
 
@@ -361,7 +368,7 @@ async fn admit(
     consumers.application.check(captures)?;
     let _permit = site.gates.handshakes.enter(client.address).await?;
     let Redeemed { user, token, .. } = redeem(site, open, ticket).await?;
-    let counted = counted.with_user(site, open, &user.id)?;
+    let counted = counted.with_user(site, open, &user.id).await?;
     Ok((user, token, counted))
 }
 

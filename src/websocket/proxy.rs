@@ -153,7 +153,7 @@ async fn admit(
     let outbox = Arc::default();
     if let Some(ticket) = ticket {
         let Redeemed { user, value: redeemed, token } = handshake::redeem(site, &client.open, ticket).await?;
-        counted = counted.with_user(site, &client.open, &user.id)?;
+        counted = counted.with_user(site, &client.open, &user.id).await?;
         let socket = ConnectedSocket {
             user: user.id,
             username: user.username.map(String::into_boxed_str),

@@ -145,6 +145,16 @@ fn commands(used: &Use, settings: &Settings) -> Vec<Vec<String>> {
                     &key,
                 ));
             }
+            if settings.server.limits.connections_per_user.is_some() && settings.server.limits.admission.share_users {
+                lines.extend(all(
+                    &["EVAL return 1 KEY", "SMEMBERS KEY", "SADD KEY a", "SREM KEY a", "PEXPIRE KEY 1"],
+                    &admission.cache.key.make("sluicegate.users"),
+                ));
+                lines.extend(all(
+                    &["EXISTS KEY", "HGET KEY a", "HSET KEY a b", "HDEL KEY a", "PEXPIRE KEY 1", "DEL KEY"],
+                    &admission.cache.key.make("sluicegate.users.check"),
+                ));
+            }
             lines
         }
         (Purpose::Cache, None) => Vec::new(),
