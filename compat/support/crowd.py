@@ -15,12 +15,15 @@ ADDRESSES = 200
 
 
 class Client(asyncio.Protocol):
-    """`texts`: what came, in order. `ended`: None, or how: a close code, or "EOF"; `ended_at`: when, by the loop's clock."""
+    """
+    `texts`: what came, in order. `ended`: None, or how: a close code, or "EOF"; `ended_at`: when, by the loop's clock.
+    `head`: the answer's, where it is a refusal.
+    """
 
-    __slots__ = ("texts", "ended", "ended_at", "status", "transport", "_answered", "_gone", "_rest")
+    __slots__ = ("texts", "ended", "ended_at", "status", "head", "transport", "_answered", "_gone", "_rest")
 
     def __init__(self, loop):
-        self.texts, self.ended, self.ended_at, self.status, self._rest = [], None, None, None, b""
+        self.texts, self.ended, self.ended_at, self.status, self.head, self._rest = [], None, None, None, b"", b""
         self._answered, self._gone = loop.create_future(), loop.create_future()
 
     def connection_made(self, transport):
@@ -36,6 +39,8 @@ class Client(asyncio.Protocol):
                 self._rest = data
                 return
             self.status, at = int(data[9:12]), end + 4
+            if self.status != 101:
+                self.head = data[:end]
             self._answered.set_result(None)
         while len(data) - at >= 2:
             first, length = data[at], data[at + 1]
@@ -91,6 +96,16 @@ class Crowd:
         assert not refused, f"answered with {refused}"
         return clients
 
+    def begin(self, address, targets):
+        """A client for each target, which has sent its handshake and may wait for the answer."""
+
+        async def all_of_them():
+            return [await self._begin(address, target) for target in targets]
+
+        clients = self._run(all_of_them(), 120)
+        self._clients += clients
+        return clients
+
     async def _open_all(self, address, targets, at_once):
         room = asyncio.Semaphore(at_once)
 
@@ -101,10 +116,14 @@ class Crowd:
         return await asyncio.gather(*map(one, targets))
 
     async def _open(self, address, target):
+        client = await self._begin(address, target)
+        await client._answered
+        return client
+
+    async def _begin(self, address, target):
         source = (next(self._sources), 0)
         _, client = await self._loop.create_connection(lambda: Client(self._loop), *address, local_addr=source)
         client.transport.write(handshake_bytes(target))
-        await client._answered
         return client
 
     def come_and_go(self, address, targets, *, at_once, every, seconds):

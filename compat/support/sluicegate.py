@@ -44,7 +44,7 @@ def binary():
 
 
 class Sluicegate:
-    """`sluicegate serve` on a port that it chose itself, or an example, which takes the same flags."""
+    """`sluicegate serve`, or an example, which takes the same flags; as a rule on a port that it chose itself."""
 
     server = "sluicegate"
 
@@ -58,6 +58,7 @@ class Sluicegate:
         routes=ROUTES,
         project=MYSITE,
         target=TARGET,
+        bind="127.0.0.1:0",
         arguments=(),
         env=None,
         starter=(),
@@ -68,7 +69,7 @@ class Sluicegate:
         self.config.write_text(config + "\n" + routes, encoding="utf-8")
         command = [*starter, *([example(own)] if own else [binary(), "serve"])]
         command += ["--django", target, "--project-dir", project, "--python", sys.executable]
-        command += ["--bind", "127.0.0.1:0", "--config", self.config, *arguments]
+        command += ["--bind", bind, "--config", self.config, *arguments]
         environment = project_environment(overlay) | (env or {})
         log = work / f"{self.name}.log"
         self.process = Process(
