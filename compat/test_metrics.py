@@ -1,4 +1,4 @@
-"""`/metrics` as Prometheus' own tools read it, and what deploy/ makes of it. No Django is asked, so one of them suffices."""
+"""`/metrics` as Prometheus' own tools read it, what deploy/ makes of it, and the log's fields. No Django is asked, so one of them suffices."""
 
 import json
 import re
@@ -33,7 +33,7 @@ ACCEPT = (
 
 @pytest.fixture(scope="module")
 def site(work, sqlite_files, redis_server, redis_databases):
-    site = AdminSite(work, sqlite_files, redis_server, next(redis_databases))
+    site = AdminSite(work, sqlite_files, redis_server, next(redis_databases), arguments=["--log-json"])
     site.users(NAMES)
     yield site
     site.stop()
@@ -272,3 +272,29 @@ def test_every_label_that_dashboard_and_alerts_ask_for_is_given(site):
     for name, operator, value in asked:
         fits = [known for label, known in given if label == name and re.fullmatch(value, known)]
         assert fits if operator == "=~" else (name, value) in given, (name, value)
+
+
+# The log
+
+
+def test_each_refusal_is_one_line_whose_fields_are_documented(site):
+    page = (COMPAT.parent / "docs" / "observability.md").read_text()
+    documented = {name for row in re.findall(r"^\| (`[^|]*) \|[^|]*\|$", page, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)}
+    log = site.gate.process.log
+    before = log.read_text()
+    alice, unknown = site.users(NAMES)[0], str(uuid.uuid4())
+    ticket = site.ticket(alice)
+    site.refuse(f"{CHAT}?uuid={unknown}", "203.0.113.5")
+    site.refuse(f"/nowhere/?uuid={ticket}&token=of-somebody")
+    send(site.address, "GET", TICKET_VIEW, [("Host", "testserver"), ("Authorization", "Bearer of-somebody")])
+    site.gate.process.wait_for(lambda: "no ticket" in log.read_text().removeprefix(before))
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in lines:
+        assert {"timestamp", "level", "fields"} <= set(line) and line["fields"].pop("message")
+        assert set(line["fields"]) <= documented, line
+    new = lines[len(before.splitlines()) :]
+    assert [line["fields"]["reason"] for line in new] == ["ticket_invalid", "no_route", "token_not_valid"]
+    assert [line["level"] for line in new] == ["INFO"] * 3
+    assert new[0]["fields"]["path"] == CHAT and new[0]["fields"]["client.address"] == "203.0.113.5"
+    for secret in (unknown, ticket, "of-somebody"):
+        assert secret not in log.read_text()

@@ -55,8 +55,8 @@ groups = ["board_{{ board }}"]
 class AdminSite:
     """`sockets`: those that `open` opened. The admin address can be served again at the same port."""
 
-    def __init__(self, work, sqlite_files, redis, number, *, token=TOKEN, config="", port=None):
-        self.work, self.port = work, port or free_port()
+    def __init__(self, work, sqlite_files, redis, number, *, token=TOKEN, config="", port=None, arguments=()):
+        self.work, self.port, self.arguments = work, port or free_port(), arguments
         databases = sqlite_files.make()
         self.database = databases["default"]["NAME"]
         layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [redis.url(number)]}}
@@ -70,7 +70,7 @@ class AdminSite:
         self.start()
 
     def start(self):
-        self.gate = Sluicegate(self.work, self.overlay, config=self.config, routes=ROUTES)
+        self.gate = Sluicegate(self.work, self.overlay, config=self.config, routes=ROUTES, arguments=self.arguments)
         self.address = self.gate.address
 
     def stop(self):

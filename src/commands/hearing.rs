@@ -13,7 +13,11 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Commands, DISCONNECT, DISCONNECTED, disconnect::disconnect_here, order::Order};
+use super::{
+    Commands, DISCONNECT, DISCONNECTED,
+    disconnect::disconnect_here,
+    order::{Order, Who},
+};
 use crate::{
     causes::with_causes,
     channel_layer::{
@@ -97,7 +101,17 @@ async fn carry_out(layer: &dyn ChannelLayer, open: &OpenSockets, message: &Value
         }
     };
     let closed = disconnect_here(open, &order);
-    tracing::info!(who = ?order.who, sockets = closed, close.code = order.close.code, "a user was disconnected");
+    let (id, name) = match &order.who {
+        Who::Key(key) => (Some(key.as_str()), None),
+        Who::Name(name) => (None, Some(name.as_str())),
+    };
+    tracing::info!(
+        user.id = id,
+        user.name = name,
+        sockets = closed,
+        close.code = order.close.code,
+        "a user was disconnected"
+    );
     let Some(channel) = order.reply_channel else { return };
     let closed = i64::try_from(closed).unwrap_or(i64::MAX);
     let answer = Value::map([

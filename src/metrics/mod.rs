@@ -98,10 +98,19 @@ impl fmt::Debug for Metrics {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, time::Duration};
+    use std::{
+        collections::{BTreeSet, HashSet},
+        sync::Arc,
+        time::Duration,
+    };
 
     use super::*;
-    use crate::reason::Reason;
+    use crate::{
+        admission::Gates,
+        channel_layer::Counters,
+        reason::Reason,
+        websocket::{OpenSockets, Registry},
+    };
 
     #[test]
     fn every_family_is_written_once_and_in_one_piece() {
@@ -118,5 +127,35 @@ mod tests {
         for name in names {
             assert!(name.starts_with("sluicegate_") || name.starts_with("process_"), "{name}");
         }
+    }
+
+    /// Name and kind, of every table with four columns.
+    fn documented() -> BTreeSet<(&'static str, &'static str)> {
+        let rows = include_str!("../../docs/observability.md").lines().filter_map(|line| line.strip_prefix("| `"));
+        let cells = rows.map(|row| row.split('|').collect::<Vec<_>>()).filter(|cells| cells.len() == 5);
+        cells.map(|cells| (cells[0].trim_end_matches(['`', ' ']), cells[1].trim())).collect()
+    }
+
+    #[test]
+    fn the_page_of_observability_has_every_metric_and_no_other() {
+        if cfg!(not(target_os = "linux")) {
+            return; // where little is known of a process
+        }
+        let metrics = Metrics::default();
+        let mut page = Page::new(Format::Text);
+        admission::write(&mut page, &Gates::default());
+        channel_layer::write(&mut page, &Counters::default());
+        sockets::write(&mut page, &OpenSockets::new(Registry::new(Duration::from_secs(1)), 1, Arc::default()));
+        let page = metrics.encode(Format::Text) + &page.finish();
+        let kinds = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let mut written: BTreeSet<_> = kinds.collect();
+        // Written by the listener's certificate, of which there is none here.
+        written.insert(("sluicegate_tls_certificate_not_after_timestamp_seconds", "gauge"));
+        let documented = documented();
+        let (only_written, only_documented) = (&written - &documented, &documented - &written);
+        assert!(
+            written == documented,
+            "not in docs/observability.md: {only_written:?}; only there: {only_documented:?}"
+        );
     }
 }

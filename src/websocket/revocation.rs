@@ -198,6 +198,6 @@ fn close(open: &OpenSockets, until: u64, ends: &HashMap<UserId, End>) {
     });
     for ((user, reason), sockets) in closed {
         open.metrics.ended.closed(reason, sockets);
-        tracing::info!(%reason, user.id = ?user, sockets, "sockets closed");
+        tracing::info!(%reason, user.id = user.to_string(), sockets, "sockets closed");
     }
 }
