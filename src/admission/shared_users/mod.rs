@@ -269,8 +269,9 @@ impl SharedUsers {
         }
         state.asked = later;
         let room = MOST.saturating_sub(asked.len());
-        let stale = state.stale.iter().filter(|user| !asked.contains_key(user)).take(room).cloned().collect::<Vec<_>>();
-        for user in asked.keys().chain(&stale) {
+        let others =
+            state.stale.iter().filter(|user| !asked.contains_key(user)).take(room).cloned().collect::<Vec<_>>();
+        for user in asked.keys().chain(&others) {
             state.stale.remove(user);
         }
         let line = |user: &UserId, asked: &[Asked]| Line {
@@ -280,7 +281,7 @@ impl SharedUsers {
             most: asked.iter().map(|asked| asked.most).min().unwrap_or(0),
         };
         let mut lines = asked.iter().map(|(user, asked)| line(user, asked)).collect::<Vec<_>>();
-        lines.extend(stale.iter().map(|user| line(user, &[])));
+        lines.extend(others.iter().map(|user| line(user, &[])));
         (!lines.is_empty() || is_due).then_some(Batch { lines, asked })
     }
 

@@ -56,7 +56,7 @@ fn options(redis: &Redis, prefix: &str, lease: Duration) -> SharedUsersOptions {
     SharedUsersOptions { redis: redis.options(), key, timeout: Duration::from_secs(2), lease }
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn sockets_of_all_processes_count_together_and_are_given_back() {

@@ -45,6 +45,7 @@ struct Advice {
     operator: &'static str,
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 const fn advice(reason: Reason) -> Advice {
     let (ticket, client, operator) = match reason {
         Reason::TicketMissing => (
