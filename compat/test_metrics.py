@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import urllib.parse
 import uuid
 from collections import Counter
 
@@ -13,6 +14,7 @@ from prometheus_client import parser as text
 from support.admin_site import TICKET_VIEW, AdminSite
 from support.django_server import COMPAT
 from support.http_client import send
+from support.processes import Process, free_port
 from support.websocket_client import Socket
 
 pytestmark = pytest.mark.one_django
@@ -272,6 +274,72 @@ def test_every_label_that_dashboard_and_alerts_ask_for_is_given(site):
     for name, operator, value in asked:
         fits = [known for label, known in given if label == name and re.fullmatch(value, known)]
         assert fits if operator == "=~" else (name, value) in given, (name, value)
+
+
+@pytest.fixture(scope="module")
+def prometheus(work, site):
+    """A Prometheus that scrapes the site each second, and what it answers."""
+    port, folder = free_port(), work / "prometheus"
+    folder.mkdir()
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(PROMETHEUS / "alerts.yml")],
+        "scrape_configs": [{"job_name": "sluicegate", "static_configs": [{"targets": [f"127.0.0.1:{site.port}"]}]}],
+    }
+    (folder / "prometheus.yml").write_text(json.dumps(config))
+    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    command += [f"--web.listen-address=127.0.0.1:{port}"]
+    process = Process("prometheus", command, log=work / "prometheus.log")
+
+    def ask(path, **parameters):
+        target = f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        answer = json.loads(send(("127.0.0.1", port), "GET", target, [("Host", "testserver")]).body)
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    process.wait_for(lambda: ask("query", query='count_over_time(up{job="sluicegate"}[1m]) > 4')["result"], 40)
+    yield ask
+    process.kill()
+
+
+def test_prometheus_itself_reads_every_scrape(prometheus):
+    (target,) = prometheus("targets")["activeTargets"]
+    assert (target["health"], target["lastError"]) == ("up", "")
+    assert prometheus("query", query='min_over_time(up{job="sluicegate"}[1m])')["result"][0]["value"][1] == "1"
+    (known,) = prometheus("metadata", metric="sluicegate_handshakes")["sluicegate_handshakes"]
+    assert known["type"] == "counter" and known["help"]
+
+
+def test_prometheus_evaluates_every_alert_and_none_fires(prometheus):
+    (group,) = prometheus("rules")["groups"]
+    assert len(group["rules"]) == len(re.findall("- alert:", (PROMETHEUS / "alerts.yml").read_text()))
+    for rule in group["rules"]:
+        assert (rule["health"], rule.get("lastError", "")) == ("ok", ""), rule
+    assert [alert["labels"]["alertname"] for alert in prometheus("alerts")["alerts"]] == []
+
+
+def test_prometheus_answers_every_panel_of_the_dashboard(prometheus):
+    """Without an answer are those alone of which there is nothing here, or nothing to tell."""
+    silent = set()
+    for expression in expressions():
+        expression = expression.replace("$job", "sluicegate").replace("$instance", ".*")
+        if not prometheus("query", query=expression)["result"]:
+            silent |= set(re.findall(r"\b(?:sluicegate|process)_\w+", expression))
+    nothing_here = {
+        "sluicegate_upstream_busy",
+        "sluicegate_upstream_up",
+        "sluicegate_tls_certificate_not_after_timestamp_seconds",
+    }
+    nothing_to_tell = {
+        "sluicegate_handshakes_total",
+        "sluicegate_tickets_refused_total",
+        "sluicegate_admission_total",
+        "sluicegate_sockets_admitted",
+        "sluicegate_socket_drops_total",
+        "sluicegate_consumer_failures_total",
+        "process_start_time_seconds",
+    }
+    assert silent <= nothing_here | nothing_to_tell, silent
 
 
 # The log
