@@ -276,6 +276,14 @@ def test_every_label_that_dashboard_and_alerts_ask_for_is_given(site):
         assert fits if operator == "=~" else (name, value) in given, (name, value)
 
 
+def test_the_alerts_are_on_the_job_that_kubernetes_makes():
+    (job,) = set(re.findall(r'job="([^"]+)"', (PROMETHEUS / "alerts.yml").read_text()))
+    monitor, service = ((DEPLOY / "kubernetes" / f"{name}.yaml").read_text() for name in ("servicemonitor", "service"))
+    label = re.search(r"jobLabel: (\S+)", monitor)[1]
+    admin = next(part for part in service.split("---\n") if "component: admin" in part)
+    assert re.search(rf"labels: {{ {re.escape(label)}: ([^,]+),", admin)[1] == job
+
+
 @pytest.fixture(scope="module")
 def prometheus(work, site):
     """A Prometheus that scrapes the site each second, and what it answers."""
