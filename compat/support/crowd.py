@@ -14,6 +14,12 @@ from support.websocket_client import BINARY, CLOSE, PING, PONG, TEXT, close_payl
 ADDRESSES = 200
 
 
+def _set(future):
+    """Who waited may have been cancelled."""
+    if not future.done():
+        future.set_result(None)
+
+
 class Client(asyncio.Protocol):
     """
     `texts`: what came, in order. `ended`: None, or how: a close code, or "EOF"; `ended_at`: when, by the loop's clock.
@@ -41,7 +47,7 @@ class Client(asyncio.Protocol):
             self.status, at = int(data[9:12]), end + 4
             if self.status != 101:
                 self.head = data[:end]
-            self._answered.set_result(None)
+            _set(self._answered)
         while len(data) - at >= 2:
             first, length = data[at], data[at + 1]
             body = at + 2
@@ -68,9 +74,8 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, error):
         self.ended = self.ended or "EOF"
-        if not self._answered.done():
-            self._answered.set_result(None)
-        self._gone.set_result(None)
+        _set(self._answered)
+        _set(self._gone)
 
 
 class Crowd:
@@ -195,15 +200,19 @@ class Crowd:
 
         return end
 
+    def leave(self, clients):
+        """Breaks their connections."""
+        self._run(self._abort(clients), 60)
+
     def stop(self):
         """Breaks what is still connected."""
-        self._run(self._abort(), 60)
+        self.leave(self._clients)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
-    async def _abort(self):
-        for client in self._clients:
+    async def _abort(self, clients):
+        for client in clients:
             client.transport.abort()
-        await asyncio.gather(*(client._gone for client in self._clients))
+        await asyncio.gather(*(client._gone for client in clients))
 
 
 def wait_until(ready, seconds=30, what="it"):
