@@ -4,16 +4,20 @@ Everybody comes at once: after a process was killed, and past what one lets in. 
 
 import os
 import re
+import threading
 import time
 
 import pytest
 
 from support import http_client, overlay
-from support.browsers import Browsers, Watch, sources
+from support.browser import chromium, until
+from support.browsers import TICKET_VIEW, Browsers, Watch, sources
 from support.crowd import Crowd, memory, wait_until
+from support.django_server import COMPAT
 from support.processes import free_port
 from support.redis_server import Redis
 from support.sluicegate import Sluicegate
+from support.tokens import access_token, bearer
 
 pytestmark = pytest.mark.one_django
 
@@ -243,3 +247,75 @@ def test_who_waits_takes_little_memory_and_is_served_when_the_fault_is_over(site
     finally:
         site.redis.process.thaw()
         crowd.stop()
+
+
+# The lines of JavaScript in docs/limits.md, in a real browser.
+
+
+# Remembers what each request was answered with, and when.
+SEEN = """
+window.seen = [];
+const asked = window.fetch;
+window.fetch = async (...what) => {
+  const at = performance.now(), answer = await asked(...what);
+  window.seen.push([at / 1000, answer.status, Number(answer.headers.get("Retry-After"))]);
+  return answer;
+};
+"""
+
+
+class Flood:
+    """Requests for tickets, one after the other on a few threads, until it is told to stop."""
+
+    def __init__(self, address, threads=4):
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(address,)) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self, address):
+        while not self._end.is_set():
+            http_client.send(address, "GET", TICKET_VIEW, [("Host", "testserver"), bearer(FIRST_USER)])
+
+    def stop(self):
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_the_lines_in_the_documentation_come_back_when_they_should(site, work):
+    text = (COMPAT.parent / "docs" / "limits.md").read_text(encoding="utf-8")
+    [lines] = re.findall(r"```js\n(.*?)```", text, re.S)
+    lines = lines.replace("wss://", "ws://").replace("/ws/chat/", "/ws/room/lobby/")
+    user = FIRST_USER + 1
+    gate = site.gate()
+    browser = chromium(work / "chromium-storm")
+    try:
+        browser.get("http://127.0.0.1:{}/healthz".format(gate.address[1]))
+        begin = "stayConnected(() => arguments[0], () => {}).then(() => (window.isOver = true));"
+        browser.execute_script(f"{SEEN}{lines}{begin}", access_token(user))
+        until(browser, lambda: metrics(gate, "sluicegate_sockets") == 1)
+
+        # The process dies; the next one has so much to do that it sends the browser away.
+        gate.process.kill()
+        limits = 'tickets_per_second = 2\ntickets_burst = 1\nwait = "500ms"\n'
+        checks = '[websocket]\nuser_check_interval = "1s"\n'
+        gate = site.gate(f"[limits]\n{limits}{checks}", bind="127.0.0.1:{}".format(gate.address[1]))
+        flood = Flood(gate.address)
+        try:
+            until(browser, lambda: any(status == 503 for _, status, _ in browser.execute_script("return seen")))
+        finally:
+            flood.stop()
+        until(browser, lambda: metrics(gate, "sluicegate_sockets") == 1)
+        seen = browser.execute_script("return seen")
+        print("\nasked for a ticket:", [(round(at, 2), status, retry_after) for at, status, retry_after in seen])
+        for (at, status, retry_after), (later, _, _) in zip(seen, seen[1:]):
+            if status == 503:
+                assert retry_after >= 1 and retry_after <= later - at < retry_after + 3
+
+        # Not allowed any more: it does not come again.
+        site.postgres.execute(f"update auth_user set is_active = false where id = {user}", "storm")
+        until(browser, lambda: browser.execute_script("return window.isOver"))
+        assert len(browser.execute_script("return seen")) == len(seen)
+    finally:
+        browser.quit()
