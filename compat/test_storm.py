@@ -249,6 +249,34 @@ def test_who_waits_takes_little_memory_and_is_served_when_the_fault_is_over(site
         crowd.stop()
 
 
+def test_many_handshakes_of_one_user_are_few_queries(site):
+    """All tickets are of one user. Where the database hangs nobody waits longer than its time limit."""
+    number = 1000
+    gate = site.gate()
+    targets = site.tickets(number + 200)
+    crowd = Crowd()
+    try:
+        crowd.open(gate.address, targets[:number], at_once=200)
+        queries = metrics(gate, "sluicegate_database_seconds_count", operation="user_by_ticket")
+        joined = metrics(gate, "sluicegate_user_lookups_joined_total")
+        print(f"\n{number} handshakes of one user, 200 at a time: {queries:.0f} queries, {joined:.0f} joined one")
+        assert queries + joined == number and queries < number / 4
+
+        site.postgres.freeze()
+        begun = time.monotonic()
+        clients = crowd.begin(gate.address, targets[number:])
+        wait_until(lambda: all(client.status for client in clients), 20)
+        took = time.monotonic() - begun
+        site.postgres.thaw()
+        asked = metrics(gate, "sluicegate_database_seconds_count", operation="user_by_ticket") - queries
+        print(f"database frozen: 200 answered after {took:.1f} s, {asked:.0f} queries")
+        assert {client.status for client in clients} == {503} and took < 5 and asked < 60
+        crowd.open(gate.address, site.tickets(50))
+    finally:
+        site.postgres.thaw()
+        crowd.stop()
+
+
 # The lines of JavaScript in docs/limits.md, in a real browser.
 
 
