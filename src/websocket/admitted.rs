@@ -70,11 +70,12 @@ struct Accepted {
 
 /// Answers the handshake as the consumer decides; the socket goes on in a task of its own.
 pub(super) async fn open(admitted: Admitted) -> Response<AnswerBody> {
-    let (open, address) = (Arc::clone(&admitted.client.open), admitted.client.address);
+    let open = Arc::clone(&admitted.client.open);
+    let at = (admitted.client.address, admitted.client.trace);
     let (answer, answered) = oneshot::channel();
     tokio::spawn(run(Box::new(admitted), answer));
     // It answers, or has panicked.
-    answered.await.unwrap_or_else(|_| refuse(&open, Reason::ConsumerFailed.into(), address, "").map(Either::Left))
+    answered.await.unwrap_or_else(|_| refuse(&open, Reason::ConsumerFailed.into(), at, "").map(Either::Left))
 }
 
 /// While the socket is open, this is little more than a pointer to it.
@@ -116,7 +117,7 @@ impl Admitted {
             Err(NotAccepted { reason, close }) => {
                 let response = match close {
                     Some(close) if client.site.options.refuse == RefuseBy::Close => {
-                        client.refused(reason, None, &path);
+                        client.refused(&reason.into(), None, &path);
                         client.close(close, subprotocol.as_deref())
                     }
                     _ => client.refuse(reason, &path, subprotocol.as_deref()),

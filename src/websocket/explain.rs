@@ -76,7 +76,7 @@ async fn decide(site: &WebSocketSite, request: &Request<()>, redeem: bool, steps
             steps.try_to("groups", consumers.application.check(&captures))?;
             turn(site, steps);
             let user = redeemed(site, ticket, redeem, steps).await?;
-            let state = state(index, consumers, captures, user, &scope, request.headers());
+            let state = state(index, consumers, captures, user, &scope, request.headers(), None);
             join(consumers, state, steps)
         }
         Target::Proxy(proxy) => {
@@ -159,7 +159,13 @@ async fn redeemed(site: &WebSocketSite, ticket: Ticket, redeem: bool, steps: &mu
     let value: Value = steps.try_to("cache", value.ok_or(Reason::TicketInvalid))?;
     let what = if redeem { "the ticket was there, and is used up now" } else { "the ticket is there, and stays" };
     steps.add("cache", format!("{what}: user {}", shown(&value)));
-    let user = steps.try_to("user", user(site, &value).await)?;
+    let user = user(site, &value).await.map_err(|denied| {
+        if let Some(failure) = denied.failure {
+            steps.add("user", failure);
+        }
+        denied.reason
+    });
+    let user = steps.try_to("user", user)?;
     let name = user.username.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
     steps.add(
         "user",

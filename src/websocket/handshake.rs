@@ -20,6 +20,7 @@ use super::{
     close::CloseFrame,
     connection::OpenSocket,
     deflate,
+    denied::Denied,
     limits::{Exceeded, Held, HeldAny},
     options::RefuseBy,
     outbox::Outbox,
@@ -41,6 +42,7 @@ use crate::{
     reason::Reason,
     server::PatientStream,
     ticket::{self, Companion, Needs, Ticket},
+    trace::Trace,
     upstream::Stream,
     user::{User, UserId, UserStoreError},
 };
@@ -65,14 +67,17 @@ pub(crate) async fn answer<B>(
     mut request: Request<B>,
 ) -> Response<AnswerBody> {
     let since = Instant::now();
+    let trace = request.extensions().get::<Trace>().copied();
     let accept = match check_form(&request) {
         Ok(accept) => accept,
-        Err(form) => return refuse(&open, form.into(), address, request.uri().path()).map(Either::Left),
+        Err(form) => {
+            return refuse(&open, form.into(), (address, trace), request.uri().path()).map(Either::Left);
+        }
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let scope = Scope::new(request.uri());
     let attempt = Attempt { metrics: Arc::clone(&open.metrics), since, is_over: false };
-    let client = Client { upgrade, site, open, address, accept, held, attempt };
+    let client = Client { upgrade, site, open, address, accept, held, trace, attempt };
     let site = Arc::clone(&client.site);
     match site.route(&scope.path) {
         Some((route, Target::Proxy(proxy), _)) => {
@@ -84,7 +89,7 @@ pub(crate) async fn answer<B>(
             let headers = request.headers();
             match admit(&client, route, consumers, &captures, &scope, headers).await {
                 Ok((user, token, counted)) => {
-                    let state = state(route, consumers, captures, user, &scope, headers);
+                    let state = state(route, consumers, captures, user, &scope, headers, client.trace);
                     let (consumers, subprotocol) = (consumers.clone(), subprotocol.map(Box::from));
                     let deflate = site.deflate.clone().zip(deflate::agreed(headers));
                     let path = scope.path;
@@ -93,7 +98,7 @@ pub(crate) async fn answer<B>(
                         Admitted { client, consumers, route, token, state, subprotocol, path, counted, deflate };
                     admitted::open(admitted).await
                 }
-                Err(reason) => client.refuse(reason, &scope.path, subprotocol),
+                Err(denied) => client.refuse(denied, &scope.path, subprotocol),
             }
         }
         None => {
@@ -112,6 +117,7 @@ pub(super) struct Client {
     /// The `Sec-WebSocket-Accept` that it waits for.
     pub(super) accept: String,
     held: Arc<OwnedSemaphorePermit>,
+    pub(super) trace: Option<Trace>,
     attempt: Attempt,
 }
 
@@ -156,20 +162,27 @@ impl Client {
     }
 
     /// Says that the handshake is refused, by Django's own `status` where that answered.
-    pub(super) fn refused(&mut self, reason: Reason, status: Option<StatusCode>, path: &str) {
+    pub(super) fn refused(&mut self, denied: &Denied, status: Option<StatusCode>, path: &str) {
         self.attempt.is_over = true;
-        self.open.refused(reason, status.map(|status| status.as_u16()), path, self.address);
+        self.open.refused(denied, status.map(|status| status.as_u16()), path, self.address, self.trace);
     }
 
     /// Refuses a handshake that is not in form.
     pub(super) fn refuse_form(mut self, form: Form, path: &str) -> Response<AnswerBody> {
-        self.refused(Reason::BadHandshake, None, path);
+        self.refused(&Reason::BadHandshake.into(), None, path);
         Refusal::from(form).response().map(Either::Left)
     }
 
     /// Tells a refusal, by a status or by a close code.
-    pub(super) fn refuse(mut self, reason: Reason, path: &str, subprotocol: Option<&str>) -> Response<AnswerBody> {
-        self.refused(reason, None, path);
+    pub(super) fn refuse(
+        mut self,
+        denied: impl Into<Denied>,
+        path: &str,
+        subprotocol: Option<&str>,
+    ) -> Response<AnswerBody> {
+        let denied = denied.into();
+        self.refused(&denied, None, path);
+        let reason = denied.reason;
         if self.site.options.refuse == RefuseBy::Status {
             let refusal = Refusal::from(reason);
             let refusal = match reason {
@@ -211,8 +224,13 @@ impl Client {
     }
 }
 
-pub(super) fn refuse(open: &OpenSockets, refusal: Refusal, client: IpAddr, path: &str) -> Response<Full<Bytes>> {
-    open.refused(refusal.reason, None, path, client);
+pub(super) fn refuse(
+    open: &OpenSockets,
+    refusal: Refusal,
+    (client, trace): (IpAddr, Option<Trace>),
+    path: &str,
+) -> Response<Full<Bytes>> {
+    open.refused(&refusal.reason.into(), None, path, client, trace);
     refusal.response()
 }
 
@@ -311,7 +329,7 @@ pub(super) struct Counted {
     route: Option<HeldAny>,
     address: Option<Held<IpAddr>>,
     user: Option<Held<UserId>>,
-    shared: Option<CountedUser>,
+    shared: Option<Box<CountedUser>>,
     presence: Option<Presence>,
 }
 
@@ -343,7 +361,8 @@ impl Counted {
     ) -> Result<Self, Reason> {
         let Some(max) = site.limits.connections_per_user else { return Ok(self) };
         self.user = open.limits.user(user, Some(max)).map_err(|Exceeded| Reason::LimitUser)?;
-        self.shared = Some(site.gates.users.count(user, max).await.map_err(|HasEnough| Reason::LimitUser)?);
+        let shared = site.gates.users.count(user, max).await.map_err(|HasEnough| Reason::LimitUser)?;
+        self.shared = Some(Box::new(shared));
         Ok(self)
     }
 
@@ -360,13 +379,13 @@ async fn admit(
     captures: &Captures,
     scope: &Scope,
     headers: &HeaderMap,
-) -> Result<(User, Option<Box<TokenFacts>>, Counted), Reason> {
+) -> Result<(User, Option<Box<TokenFacts>>, Counted), Denied> {
     let (site, open) = (client.site.as_ref(), client.open.as_ref());
     check_origin(site, headers)?;
     let counted = Counted::new(site, open, client.address, route)?;
     let ticket = ticket(scope)?;
     consumers.application.check(captures)?;
-    let _permit = site.gates.handshakes.enter(client.address).await?;
+    let _permit = site.gates.handshakes.enter(client.address).await.map_err(Reason::from)?;
     let Redeemed { user, token, .. } = redeem(site, open, ticket).await?;
     let counted = counted.with_user(site, open, &user.id).await?;
     Ok((user, token, counted))
@@ -397,17 +416,14 @@ pub(super) struct Redeemed {
 }
 
 /// Uses up a ticket.
-pub(super) async fn redeem(site: &WebSocketSite, open: &OpenSockets, ticket: Ticket) -> Result<Redeemed, Reason> {
+pub(super) async fn redeem(site: &WebSocketSite, open: &OpenSockets, ticket: Ticket) -> Result<Redeemed, Denied> {
     let redeemed = async {
         if site.needs.any() {
             return site.tickets.redeem_with(ticket).await;
         }
         Ok(site.tickets.redeem(ticket).await?.map(|value| ticket::Redeemed { value, companion: None }))
     };
-    let redeemed = redeemed.await.map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "a ticket could not be redeemed");
-        Reason::UnavailableCache
-    })?;
+    let redeemed = redeemed.await.map_err(|error| Denied::by(Reason::UnavailableCache, &error))?;
     let ticket::Redeemed { value, companion } = redeemed.ok_or(Reason::TicketInvalid)?;
     open.metrics.tickets.redeemed();
     let user = user(site, &value).await?;
@@ -434,17 +450,16 @@ fn token_facts(needs: Needs, companion: Option<&str>, user: &User) -> Option<Box
 }
 
 /// The user whose ticket has `value`.
-pub(super) async fn user(site: &WebSocketSite, value: &Value) -> Result<User, Reason> {
+pub(super) async fn user(site: &WebSocketSite, value: &Value) -> Result<User, Denied> {
     let user = match site.users.by_ticket_value(value).await {
         Ok(user) => user.ok_or(Reason::UserNotFound)?,
-        Err(UserStoreError::Unconvertible | UserStoreError::MultipleRows) => return Err(Reason::UserNotFound),
+        Err(UserStoreError::Unconvertible | UserStoreError::MultipleRows) => return Err(Reason::UserNotFound.into()),
         Err(error @ UserStoreError::Unavailable(_)) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a ticket's user could not be looked up");
-            return Err(Reason::UnavailableDatabase);
+            return Err(Denied::by(Reason::UnavailableDatabase, &error));
         }
     };
     if site.options.check_user_is_active && !user.is_active {
-        return Err(Reason::UserInactive);
+        return Err(Reason::UserInactive.into());
     }
     Ok(user)
 }
@@ -456,6 +471,7 @@ pub(super) fn state(
     user: User,
     scope: &Scope,
     headers: &HeaderMap,
+    trace: Option<Trace>,
 ) -> ConnectionState {
     let application = &consumers.application;
     ConnectionState {
@@ -467,16 +483,17 @@ pub(super) fn state(
         query: application.reads("query").then(|| Box::new(scope.query())),
         headers: application.reads("headers").then(|| Box::new(scope::headers(headers))),
         context: None,
-        asked: consumers.context.ask.as_ref().map(|ask| Box::new(ask_scope(ask, scope, headers))),
+        asked: consumers.context.ask.as_ref().map(|ask| Box::new(ask_scope(ask, scope, headers, trace))),
     }
 }
 
 /// What questions say of a handshake.
-fn ask_scope(ask: &Ask, scope: &Scope, headers: &HeaderMap) -> AskScope {
+fn ask_scope(ask: &Ask, scope: &Scope, headers: &HeaderMap, trace: Option<Trace>) -> AskScope {
     AskScope {
         query: scope.query(),
         headers: scope::named_headers(headers, ask.forward_headers()),
         subprotocols: tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect(),
+        trace,
     }
 }
 

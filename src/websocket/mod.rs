@@ -8,6 +8,7 @@ pub(crate) mod close;
 pub(crate) mod codec;
 mod connection;
 mod deflate;
+mod denied;
 mod drain;
 mod explain;
 mod handshake;

@@ -17,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     close::CloseFrame,
+    denied::Denied,
     handshake::{self, AnswerBody, Client, Counted, Redeemed, TakenOver},
     options::RefuseBy,
     outbox::Outbox,
@@ -82,11 +83,11 @@ pub(super) async fn answer(
             tokio::spawn(run(client, upstream, outbox, hold, counted));
             response.map(Either::Left)
         }
-        Err(Refused::Here(reason)) => client.refuse(reason, path, offered),
+        Err(Refused::Here(denied)) => client.refuse(denied, path, offered),
         Err(Refused::Ambiguous(ambiguous)) => client.refuse_form(Form::Ambiguous(ambiguous), path),
         Err(Refused::ByUpstream(mut response)) => {
             let status = response.status();
-            client.refused(Reason::UpstreamRefused, Some(status), path);
+            client.refused(&Reason::UpstreamRefused.into(), Some(status), path);
             if client.site.options.refuse == RefuseBy::Close {
                 return client.close(CloseFrame::upstream_refused(status), offered);
             }
@@ -108,14 +109,20 @@ struct Accepted {
 
 /// Why a handshake is not accepted.
 enum Refused {
-    Here(Reason),
+    Here(Denied),
     Ambiguous(Ambiguous),
     ByUpstream(Response<Incoming>),
 }
 
 impl From<Reason> for Refused {
     fn from(reason: Reason) -> Self {
-        Self::Here(reason)
+        Self::Here(reason.into())
+    }
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        Self::Here(denied)
     }
 }
 
@@ -174,7 +181,7 @@ async fn admit(
     if !matches!(answer, Ok(HandshakeAnswer::Accepted(..))) {
         discard(site, fresh);
     }
-    match answer.map_err(|error| reason(&error))? {
+    match answer.map_err(|error| denied(&error))? {
         HandshakeAnswer::Refused(response) => Err(Refused::ByUpstream(response)),
         HandshakeAnswer::Accepted(headers, upstream) => {
             let hold = redial.map(|(options, mut redial)| {
@@ -236,12 +243,10 @@ fn with_one_slash(target: Option<PathAndQuery>) -> Uri {
 }
 
 /// `target` with a ticket for the user of `value`, which Django will redeem; and the ticket.
-async fn with_fresh_ticket(site: &WebSocketSite, target: &Uri, value: &Value) -> Result<(Uri, Ticket), Reason> {
+async fn with_fresh_ticket(site: &WebSocketSite, target: &Uri, value: &Value) -> Result<(Uri, Ticket), Denied> {
     let ticket = Ticket::new();
-    site.tickets.issue(ticket, value, FRESH_TICKET_LIFETIME).await.map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "a ticket for the upstream could not be stored");
-        Reason::UnavailableCache
-    })?;
+    let issued = site.tickets.issue(ticket, value, FRESH_TICKET_LIFETIME).await;
+    issued.map_err(|error| Denied::by(Reason::UnavailableCache, &error))?;
     let query = scope::with_ticket(target.query().unwrap_or_default(), ticket);
     // It was one with another ticket, so it is one.
     let target = format!("{}?{query}", target.path()).parse().map_err(|_| Reason::TicketMalformed)?;
@@ -260,12 +265,12 @@ fn discard(site: &Arc<WebSocketSite>, ticket: Option<Ticket>) {
     });
 }
 
-fn reason(error: &DialError) -> Reason {
-    tracing::error!(error = with_causes(error), "the upstream did not answer a handshake");
-    match error {
+fn denied(error: &DialError) -> Denied {
+    let reason = match error {
         DialError::Late => Reason::UpstreamTimeout,
         DialError::Broken(_) | DialError::Wrong(_) => Reason::UpstreamFailed,
-    }
+    };
+    Denied::by(reason, error)
 }
 
 fn subprotocol(headers: &HeaderMap) -> Option<Box<[u8]>> {
@@ -315,7 +320,7 @@ impl StoredHandshake {
     }
 
     /// Path and query, with a fresh ticket where one is needed.
-    async fn target(&self, site: &WebSocketSite) -> Result<(Uri, Option<Ticket>), Reason> {
+    async fn target(&self, site: &WebSocketSite) -> Result<(Uri, Option<Ticket>), Denied> {
         let target = self.target.parse().map_err(|_| Reason::BadHandshake)?;
         let Some(value) = &self.value else { return Ok((target, None)) };
         handshake::user(site, value).await?;
@@ -341,9 +346,14 @@ impl Redial for StoredHandshake {
             return Err(restart());
         };
         let connected = proxy.connect().await.map_err(|_| RedialError::NotYet)?;
-        let (target, fresh) = self.target(&site).await.map_err(|reason| match reason {
-            Reason::UnavailableCache | Reason::UnavailableDatabase => RedialError::NotYet,
-            reason => RedialError::Never(CloseFrame::refusal(reason)),
+        let (target, fresh) = self.target(&site).await.map_err(|Denied { reason, failure }| {
+            if let Some(error) = failure {
+                tracing::warn!(%reason, error, "a held socket cannot go on yet");
+            }
+            match reason {
+                Reason::UnavailableCache | Reason::UnavailableDatabase => RedialError::NotYet,
+                reason => RedialError::Never(CloseFrame::refusal(reason)),
+            }
         })?;
         let handshake = Handshake { target, headers: self.headers() }.with_new_key();
         let answer = handshake.send(connected, proxy.upstream.timeout(), &site.forwarding).await;

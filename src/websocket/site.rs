@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     deflate::Deflate,
+    denied::Denied,
     limits::Limits,
     options::WebSocketOptions,
     origin::OriginCheck,
@@ -26,9 +27,9 @@ use crate::{
         ask::{Ask, Asks, OwnPaths},
     },
     metrics::Metrics,
-    reason::Reason,
     server::LimitOptions,
     ticket::{Needs, TicketStore},
+    trace::Trace,
     upstream::{Forwarding, ProxyOptions, Upstream, UpstreamOptions},
     user::UserStore,
 };
@@ -314,8 +315,21 @@ impl OpenSockets {
 
     /// Says and remembers that a handshake is refused: every refusal comes by here, once. `status` is Django's
     /// own, where that answered; `path` is without its query.
-    pub(super) fn refused(&self, reason: Reason, status: Option<u16>, path: &str, address: IpAddr) {
-        tracing::info!(%reason, status, path, client.address = %address, "handshake refused");
+    pub(super) fn refused(
+        &self,
+        denied: &Denied,
+        status: Option<u16>,
+        path: &str,
+        address: IpAddr,
+        trace: Option<Trace>,
+    ) {
+        let Denied { reason, failure } = denied;
+        let (reason, trace_id) = (*reason, trace.map(tracing::field::display));
+        if let Some(error) = failure {
+            tracing::error!(%reason, error, path, client.address = %address, trace_id, "handshake refused");
+        } else {
+            tracing::info!(%reason, status, path, client.address = %address, trace_id, "handshake refused");
+        }
         self.metrics.handshakes.refused(reason);
         self.refusals.add(reason, path, address, SystemTime::now());
     }

@@ -158,7 +158,7 @@ impl Ask {
     async fn farewell(&self, body: String) -> Result<Answer, AskFailed> {
         // Never closed.
         let _turn = self.asks.turns.0.acquire().await;
-        self.post(body, Asked::Disconnect(0)).await
+        self.post(body, Asked::Disconnect(0), None).await
     }
 
     async fn carry_out(&self, answer: Answer) {

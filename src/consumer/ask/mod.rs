@@ -38,6 +38,7 @@ use crate::{
     causes::with_causes,
     channel_layer::ChannelLayer,
     python::{Value, json},
+    trace::Trace,
     upstream::Upstream,
 };
 pub(crate) use answer::Answer;
@@ -220,11 +221,11 @@ impl Ask {
 
     async fn ask(&self, about: &About, context: Option<&Value>, asked: Asked<'_>) -> Result<Answer, AskFailed> {
         let context = context.map(json::dumps).transpose().map_err(|_| AskFailed::Unserializable)?;
-        self.post(asked.body(about, context.as_deref()), asked).await
+        self.post(asked.body(about, context.as_deref()), asked, about.trace()).await
     }
 
     /// Posts `body` within the time limit, once it has a place among the open questions.
-    async fn post(&self, body: String, asked: Asked<'_>) -> Result<Answer, AskFailed> {
+    async fn post(&self, body: String, asked: Asked<'_>, trace: Option<Trace>) -> Result<Answer, AskFailed> {
         let limit = self.options.timeout;
         let deadline = Instant::now() + limit;
         // Never closed.
@@ -232,7 +233,10 @@ impl Ask {
             return Err(AskFailed::Busy(limit));
         };
         let signature = self.key.header(body.as_bytes(), SystemTime::now());
-        let headers = client::headers(&signature, self.asks.ssl_header.as_ref());
+        let mut headers = client::headers(&signature, self.asks.ssl_header.as_ref());
+        if let Some(trace) = trace {
+            trace.pass_on(&mut headers);
+        }
         let answer = timeout_at(deadline, self.view.post(headers, body)).await;
         let body = answer.map_err(|_| AskFailed::Late(limit))??;
         Ok(body.map_or_else(|| Ok(Answer::default()), |body| Answer::read(&body, asked.phase()))?)

@@ -3,9 +3,12 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::answer::Phase;
-use crate::python::{
-    Value,
-    json::{self, JsonStyle, Unserializable},
+use crate::{
+    python::{
+        Value,
+        json::{self, JsonStyle, Unserializable},
+    },
+    trace::Trace,
 };
 
 /// As `json.dumps` writes it, and UUIDs, of users and of captures, as text.
@@ -19,6 +22,7 @@ pub(crate) struct About {
     channel_name: Box<str>,
     /// The client's subprotocols.
     offered: Box<[String]>,
+    trace: Option<Trace>,
 }
 
 /// What a handshake says besides its path, for the questions of a route that has some.
@@ -30,6 +34,8 @@ pub(crate) struct AskScope {
     pub(crate) headers: Value,
     /// What the client offers.
     pub(crate) subprotocols: Vec<String>,
+    /// The one that it belongs to, and so do the questions.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// The parts of [`About`], in the order in which they are written. What is `None` is not known, and not written.
@@ -50,9 +56,11 @@ impl About {
     /// [`Unserializable`]: text that is no Unicode.
     pub(super) fn new(facts: Facts<'_>) -> Result<Self, Unserializable> {
         let user = Value::Dict(vec![("id".to_owned(), facts.user)]);
-        let (query, headers, offered) = match facts.scope {
-            Some(AskScope { query, headers, subprotocols }) => (Some(query), Some(headers), Some(subprotocols)),
-            None => (None, None, None),
+        let (query, headers, offered, trace) = match facts.scope {
+            Some(AskScope { query, headers, subprotocols, trace }) => {
+                (Some(query), Some(headers), Some(subprotocols), trace)
+            }
+            None => (None, None, None, None),
         };
         let subprotocols = offered.as_ref().map(|names| Value::List(names.iter().cloned().map(Value::Str).collect()));
         let known = [
@@ -70,12 +78,13 @@ impl About {
             json: json[1..json.len() - 1].into(),
             channel_name: facts.channel_name.unwrap_or_default().into(),
             offered: offered.unwrap_or_default().into(),
+            trace,
         })
     }
 
     /// What was [written down](Self::written).
     pub(super) fn of(channel_name: &str, json: &str) -> Self {
-        Self { json: json.into(), channel_name: channel_name.into(), offered: Box::default() }
+        Self { json: json.into(), channel_name: channel_name.into(), offered: Box::default(), trace: None }
     }
 
     /// To be read again by another process.
@@ -85,6 +94,10 @@ impl About {
 
     pub(super) fn offered(&self) -> &[String] {
         &self.offered
+    }
+
+    pub(super) fn trace(&self) -> Option<Trace> {
+        self.trace
     }
 
     pub(super) fn channel_name(&self) -> &str {
@@ -173,6 +186,7 @@ mod tests {
                 query: Value::Dict(vec![("tab".to_owned(), text("é"))]),
                 headers: Value::Dict(vec![("accept-language".to_owned(), text("de"))]),
                 subprotocols: vec!["v2".to_owned(), "v1".to_owned()],
+                trace: None,
             }),
             channel_name: Some("specific.ab!cd".to_owned()),
         }

@@ -41,8 +41,12 @@ fn url(port: u16) -> String {
 }
 
 fn about(channel_name: &str) -> About {
-    let scope =
-        AskScope { query: Value::Dict(vec![]), headers: Value::Dict(vec![]), subprotocols: vec!["v1".to_owned()] };
+    let scope = AskScope {
+        query: Value::Dict(vec![]),
+        headers: Value::Dict(vec![]),
+        subprotocols: vec!["v1".to_owned()],
+        trace: None,
+    };
     About::new(Facts {
         user: Value::Int(7),
         route: "ws/room/<slug:room>/",
