@@ -58,7 +58,8 @@ async fn known_hosts(State(board): State<Arc<Board>>, request: Request, next: Ne
 }
 
 async fn ready(State(board): State<Arc<Board>>) -> Response {
-    board.site().health.ready(board.open.is_draining()).await
+    let is_draining = board.open.is_draining() && !board.open.is_succeeded();
+    board.site().health.ready(is_draining).await
 }
 
 /// In the format that the scraper prefers.

@@ -154,6 +154,15 @@ async fn the_overview_tells_what_runs_and_no_secret() {
 }
 
 #[tokio::test]
+async fn who_asks_a_process_that_is_succeeded_is_not_told_that_it_drains() {
+    let admin = Admin::new(None);
+    admin.board.open.stop_admitting();
+    assert_eq!(admin.get("/readyz").await.json()["status"], "draining");
+    admin.board.open.succeeded();
+    assert_eq!(admin.get("/readyz").await.json()["status"], "ok");
+}
+
+#[tokio::test]
 async fn only_the_token_disconnects_and_only_by_json() {
     let admin = Admin::new(Some(TOKEN));
     let bearer = format!("Bearer {TOKEN}");

@@ -184,7 +184,9 @@ impl Server {
             }
         }
         let is_handed_over = stop.asked() == Stop::HandedOver;
-        if !is_handed_over {
+        if is_handed_over {
+            open.succeeded();
+        } else {
             open.stop_admitting();
         }
         if is_kept || is_handed_over {

@@ -24,6 +24,17 @@ impl OpenSockets {
         }
     }
 
+    /// Another process serves in this one's place from here on.
+    pub(crate) fn succeeded(&self) {
+        self.is_succeeded.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether another process serves at the addresses that were this one's: who has connected to this one just before
+    /// asks how that one is.
+    pub(crate) fn is_succeeded(&self) -> bool {
+        self.is_succeeded.load(Ordering::SeqCst)
+    }
+
     /// Whether no socket is admitted any more, since the process ends.
     pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::SeqCst)

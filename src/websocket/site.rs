@@ -295,6 +295,7 @@ pub(crate) struct OpenSockets {
     /// How many sockets file descriptors allow.
     pub(super) most: usize,
     pub(super) is_draining: AtomicBool,
+    pub(super) is_succeeded: AtomicBool,
     current: OnceLock<Box<dyn Fn() -> Arc<WebSocketSite> + Send + Sync>>,
 }
 
@@ -309,6 +310,7 @@ impl OpenSockets {
             metrics,
             most,
             is_draining: AtomicBool::new(false),
+            is_succeeded: AtomicBool::new(false),
             current: OnceLock::new(),
         }
     }
